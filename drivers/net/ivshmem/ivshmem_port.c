@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * Own row and the others' rows; see ivshmem_port.h for the states.
+ *
+ * Invariants:
+ *  O1. A slot is written only by the process whose nonce stands in it.
+ *  O2. An observer's verdict needs no clock of the other side: a heartbeat is compared by change.
+ * Ordering: P5 <-> C5 (row). conf_seq: odd while written, fences on both sides.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ivshmem_atomic.h"
+#include "ivshmem_port.h"
+
+#define IVSHMEM_CONF_TRIES	8
+#define IVSHMEM_WATCH_STEP_MS	10u
+#define IVSHMEM_RACE_MS		30u	/* two claimers see each other's nonce within this */
+
+static uint64_t
+ivshmem_row(uint32_t life, enum ivshmem_port_state state)
+{
+	return (uint64_t)life << 32 | (uint32_t)state;
+}
+
+static void
+ivshmem_sleep_ms(uint32_t ms)
+{
+	const struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	nanosleep(&pause, NULL);
+}
+
+/* How long silence must last before it means anything. */
+static uint32_t
+ivshmem_silence_ms(uint32_t beat_ms)
+{
+	if (beat_ms == 0 || beat_ms > 10000)
+		beat_ms = IVSHMEM_PORT_BEAT_MS;
+	return beat_ms * 10 > IVSHMEM_PORT_SILENCE_MS ? beat_ms * 10 : IVSHMEM_PORT_SILENCE_MS;
+}
+
+/* Whether somebody moves in the slot while it is watched. */
+static bool
+ivshmem_port_moves(const struct ivshmem_section_shm *section)
+{
+	const uint64_t beat = ivshmem_load64(&section->beat);
+	const uint64_t nonce = ivshmem_load64(&section->nonce);
+	const uint32_t watch_ms = ivshmem_silence_ms(ivshmem_load32(&section->beat_ms));
+
+	for (uint32_t ms = 0; ms < watch_ms; ms += IVSHMEM_WATCH_STEP_MS) {
+		ivshmem_sleep_ms(IVSHMEM_WATCH_STEP_MS);
+		if (ivshmem_load64(&section->beat) != beat ||
+		    ivshmem_load64(&section->nonce) != nonce)
+			return true;
+		if ((ivshmem_load64_acquire(&section->row) & UINT32_MAX) == IVSHMEM_PORT_RESET)
+			return false;	/* left while we watched */
+	}
+	return false;
+}
+
+/* Whether the way the slot is held now proves that its last owner is gone. */
+static bool
+ivshmem_port_proven_free(const struct ivshmem_section_shm *section, enum ivshmem_owner_kind kind)
+{
+	const uint32_t last = ivshmem_load32(&section->owner_kind);
+
+	if ((ivshmem_load64_acquire(&section->row) & UINT32_MAX) == IVSHMEM_PORT_RESET)
+		return true;
+	return kind != IVSHMEM_OWNER_BARE && last == (uint32_t)kind;
+}
+
+int
+ivshmem_port_claim(struct ivshmem_port *port, void *base, const struct ivshmem_layout *layout,
+		   uint32_t slot, enum ivshmem_owner_kind kind, uint64_t nonce,
+		   struct ivshmem_fault *fault)
+{
+	struct ivshmem_section_shm *section;
+	uint64_t row;
+
+	if (slot >= layout->port_cnt)
+		return IVSHMEM_FAULT(fault, -EINVAL, "port %" PRIu32
+			" is not in the region: it has ports 0..%" PRIu32, slot,
+			layout->port_cnt - 1);
+	section = ivshmem_layout_section(base, layout, slot);
+	row = ivshmem_load64_acquire(&section->row);
+	if (!ivshmem_port_proven_free(section, kind) && ivshmem_port_moves(section))
+		return IVSHMEM_FAULT(fault, -EBUSY, "port %" PRIu32 " is taken: life %" PRIu32
+			", process %" PRIu32 ", its heart beats; take another port or stop it",
+			slot, (uint32_t)(row >> 32), ivshmem_load32(&section->pid));
+
+	memset(port, 0, sizeof(*port));
+	port->base = base;
+	port->layout = layout;
+	port->section = section;
+	port->slot = slot;
+	port->nonce = nonce;
+	ivshmem_store64_release(&section->nonce, nonce);
+	if (kind == IVSHMEM_OWNER_BARE) {
+		ivshmem_sleep_ms(IVSHMEM_RACE_MS);
+		if (ivshmem_load64_acquire(&section->nonce) != nonce)
+			return IVSHMEM_FAULT(fault, -EBUSY,
+				"port %" PRIu32 " was claimed by another process at this moment", slot);
+	}
+	ivshmem_store32(&section->owner_kind, kind);
+	ivshmem_store32(&section->pid, getpid());
+	ivshmem_store32(&section->beat_ms, IVSHMEM_PORT_BEAT_MS);
+	port->beat = ivshmem_load64(&section->beat);
+	port->dir_gen = ivshmem_load32(&section->dir_gen);
+	port->conf_seq = (ivshmem_load32(&section->conf_seq) + 1) & ~UINT32_C(1);
+	port->life = (uint32_t)(ivshmem_load64(&section->row) >> 32) + 1;
+	ivshmem_port_set_state(port, IVSHMEM_PORT_INIT);
+	return 0;
+}
+
+void
+ivshmem_port_release(struct ivshmem_port *port)
+{
+	if (ivshmem_load64(&port->section->nonce) != port->nonce)
+		return;
+	ivshmem_port_set_state(port, IVSHMEM_PORT_RESET);
+	ivshmem_store64_release(&port->section->nonce, 0);
+}
+
+void
+ivshmem_port_set_state(struct ivshmem_port *port, enum ivshmem_port_state state)
+{
+	port->state = state;
+	ivshmem_store64_release(&port->section->row, ivshmem_row(port->life, state));	/* P5 */
+}
+
+void
+ivshmem_port_set_conf(struct ivshmem_port *port, const struct ivshmem_conf_shm *conf)
+{
+	struct ivshmem_section_shm *section = port->section;
+
+	ivshmem_store32(&section->conf_seq, port->conf_seq + 1);
+	ivshmem_fence_release();
+	memcpy(&section->conf, conf, sizeof(*conf));
+	port->conf_seq += 2;
+	ivshmem_store32_release(&section->conf_seq, port->conf_seq);
+}
+
+void
+ivshmem_port_bump_dir(struct ivshmem_port *port)
+{
+	ivshmem_store32_release(&port->section->dir_gen, ++port->dir_gen);
+}
+
+int
+ivshmem_port_beat(struct ivshmem_port *port)
+{
+	if (ivshmem_load64(&port->section->nonce) != port->nonce)
+		return -ESTALE;
+	ivshmem_store64(&port->section->beat, ++port->beat);
+	return 0;
+}
+
+void
+ivshmem_peer_init(struct ivshmem_peer *peer, uint32_t slot)
+{
+	memset(peer, 0, sizeof(*peer));
+	peer->slot = slot;
+}
+
+/* Counts that later bound a loop or an index. */
+static bool
+ivshmem_conf_is_valid(const struct ivshmem_conf_shm *conf, const struct ivshmem_layout *layout)
+{
+	return conf->rxq_cnt >= 1 && conf->rxq_cnt <= layout->queue_cnt &&
+		conf->txq_cnt >= 1 && conf->txq_cnt <= layout->queue_cnt &&
+		conf->mac_cnt >= 1 && conf->mac_cnt <= IVSHMEM_ABI_MACS_MAX &&
+		conf->rss_key_len <= IVSHMEM_ABI_RSS_KEY_MAX &&
+		conf->reta_cnt <= IVSHMEM_ABI_RETA_MAX;
+}
+
+/* A new, consistent and possible configuration replaces the last good copy. */
+static bool
+ivshmem_peer_read_conf(struct ivshmem_peer *peer, const struct ivshmem_section_shm *section,
+		       const struct ivshmem_layout *layout)
+{
+	struct ivshmem_conf_shm conf;
+	uint32_t seq;
+
+	for (int i = 0; i < IVSHMEM_CONF_TRIES; i++) {
+		seq = ivshmem_load32_acquire(&section->conf_seq);
+		if (seq == peer->conf_seq)
+			return false;
+		if (seq % 2 != 0)
+			continue;
+		memcpy(&conf, &section->conf, sizeof(conf));
+		ivshmem_fence_acquire();
+		if (ivshmem_load32(&section->conf_seq) != seq)
+			continue;
+		peer->conf_seq = seq;
+		if (!ivshmem_conf_is_valid(&conf, layout))
+			return false;
+		peer->conf = conf;
+		return true;
+	}
+	return false;
+}
+
+/* Dead by the server's word, or by silence; alive again when the heart beats. */
+static void
+ivshmem_peer_judge(struct ivshmem_peer *peer, const struct ivshmem_section_shm *section,
+		   const struct ivshmem_slot_shm *slot, bool server, uint64_t now_ms)
+{
+	const uint64_t beat = ivshmem_load64(&section->beat);
+	const uint64_t row = ivshmem_load64_acquire(&slot->row);
+	const bool left = server && (row & UINT32_MAX) == IVSHMEM_SLOT_LEFT;
+
+	peer->beat_ms = ivshmem_load32(&section->beat_ms);
+	if (beat != peer->beat || peer->beat_seen_ms == 0) {
+		peer->alive = peer->beat_seen_ms != 0 || !left;
+		peer->beat = beat;
+		peer->beat_seen_ms = now_ms;
+	} else if (left && !peer->left) {
+		peer->alive = false;
+	} else if (now_ms - peer->beat_seen_ms >= ivshmem_silence_ms(peer->beat_ms)) {
+		peer->alive = false;
+	}
+	peer->left = left;
+}
+
+uint32_t
+ivshmem_peer_look(struct ivshmem_peer *peer, void *base, const struct ivshmem_layout *layout,
+		  uint64_t now_ms)
+{
+	const struct ivshmem_section_shm *section =
+		ivshmem_layout_section(base, layout, peer->slot);
+	const struct ivshmem_superblock_shm *super = ivshmem_layout_superblock(base);
+	const bool server = ivshmem_load64(&super->server_epoch) != 0;
+	const uint64_t row = ivshmem_load64_acquire(&section->row);	/* C5 <- P5 */
+	const uint32_t life = row >> 32;
+	const uint32_t dir_gen = ivshmem_load32_acquire(&section->dir_gen);
+	uint32_t changed = 0;
+	bool running;
+
+	ivshmem_peer_judge(peer, section, ivshmem_layout_slot(base, layout, peer->slot), server,
+			   now_ms);
+	if (ivshmem_peer_read_conf(peer, section, layout))
+		changed |= IVSHMEM_PEER_CONF;
+	if (dir_gen != peer->dir_gen)
+		changed |= IVSHMEM_PEER_DIR;
+	peer->dir_gen = dir_gen;
+
+	peer->state = (uint32_t)row <= IVSHMEM_PORT_RUN ? (uint32_t)row : IVSHMEM_PORT_RESET;
+	running = peer->alive && peer->state == IVSHMEM_PORT_RUN && peer->conf.rxq_cnt != 0;
+	if (running != peer->running || (running && life != peer->life))
+		changed |= IVSHMEM_PEER_LINK;
+	peer->running = running;
+	peer->life = life;
+	return changed;
+}

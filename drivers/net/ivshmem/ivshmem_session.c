@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * START, ADOPT and READY of ring ends; see ivshmem_session.h for the states.
+ *
+ * Invariants:
+ *  S1. An epoch is never 0 and grows with each START of an end, also over the lives of a port.
+ *  S2. Nothing is written to descriptors or buffers of a session before its START is visible: the
+ *      release fence after it pairs with the consumer's second look.
+ *  S3. What the directory says is bounded before it becomes an address.
+ * Ordering: P3 <-> C3 (yours), P4 <-> C4 (directory), P1, P2 as in ivshmem_ring.h.
+ */
+
+#include <errno.h>
+
+#include "ivshmem_session.h"
+
+#define IVSHMEM_BACKOFF_MAX	(UINT32_C(1) << 16)
+
+static uint32_t
+ivshmem_epoch_next(uint32_t epoch)
+{
+	return epoch == UINT32_MAX ? 1 : epoch + 1;
+}
+
+/* A liar's next session waits twice as many polls as the one before. */
+static void
+ivshmem_backoff_arm(bool *violated, uint32_t *backoff, uint32_t *backoff_cnt)
+{
+	if (!*violated)
+		return;
+	*violated = false;
+	*backoff_cnt = *backoff_cnt == 0 ? 1 :
+		*backoff_cnt < IVSHMEM_BACKOFF_MAX ? *backoff_cnt * 2 : IVSHMEM_BACKOFF_MAX;
+	*backoff = *backoff_cnt;
+}
+
+void
+ivshmem_producer_start(struct ivshmem_producer *end, void *section, uint64_t desc_off,
+		       uint32_t desc_cnt)
+{
+	struct ivshmem_prod_shm *own = end->own;
+	uint64_t prev = ivshmem_ring_word(end->mine, end->prod);
+
+	if (end->mine == 0)	/* a new life goes on where the last one ended (R3) */
+		prev = ivshmem_load64(&own->pw);
+	end->mine = ivshmem_epoch_next(ivshmem_ring_epoch(prev));
+	ivshmem_backoff_arm(&end->violated, &end->backoff, &end->backoff_cnt);
+
+	ivshmem_store32_release(&own->yours, 0);
+	ivshmem_store32_release(&own->dir_epoch, 0);
+	ivshmem_fence_release();	/* no new size under the old dir_epoch */
+	ivshmem_store32(&own->desc_cnt, desc_cnt);
+	ivshmem_store64(&own->desc_off, desc_off);
+	ivshmem_store64(&own->prev, prev);
+	ivshmem_store32_release(&own->dir_epoch, end->mine);			/* P4 */
+	ivshmem_store64_release(&own->pw, ivshmem_ring_word(end->mine, 0));	/* P1 */
+	ivshmem_fence_release();	/* S2 */
+
+	end->yours = 0;
+	end->prod = 0;
+	end->cons = 0;
+	end->ready = false;
+	end->size = desc_cnt;
+	end->desc_off = desc_off;
+	end->entries = (void *)((uint8_t *)section + desc_off);
+}
+
+enum ivshmem_ring_todo
+ivshmem_producer_poll(struct ivshmem_producer *end)
+{
+	uint32_t epoch;
+
+	if (end->ready)
+		return IVSHMEM_RING_USE;
+	if (end->violated)
+		return IVSHMEM_RING_BUMP;
+	if (end->size == 0)
+		return IVSHMEM_RING_WAIT;
+	if (end->backoff > 0) {
+		end->backoff--;
+		return IVSHMEM_RING_WAIT;
+	}
+	epoch = ivshmem_ring_epoch(ivshmem_load64_acquire(&end->peer->cw));	/* C2 <- P2 */
+	if (epoch == 0)
+		return IVSHMEM_RING_WAIT;
+	if (epoch != end->yours)
+		return IVSHMEM_RING_ADOPT;
+	if (ivshmem_load32_acquire(&end->peer->yours) != end->mine)		/* C3 <- P3 */
+		return IVSHMEM_RING_WAIT;
+	if (ivshmem_load32(&end->peer->return_mode) != IVSHMEM_RETURN_COPY)
+		return IVSHMEM_RING_WAIT;
+	end->ready = true;
+	return IVSHMEM_RING_USE;
+}
+
+/* Published by us, never consumed by the session that ends: exact if it said so, else at most. */
+static uint32_t
+ivshmem_producer_left_behind(const struct ivshmem_producer *end)
+{
+	const uint64_t prev = ivshmem_load64(&end->peer->prev);
+	const uint32_t left = end->prod - end->cons;
+	const uint32_t exact = end->prod - (uint32_t)prev;
+
+	if (end->yours == 0 || end->prod == end->cons)
+		return 0;
+	if (ivshmem_ring_epoch(prev) == end->yours && exact <= left)
+		return exact;
+	return left;
+}
+
+void
+ivshmem_producer_adopt(struct ivshmem_producer *end)
+{
+	struct ivshmem_prod_shm *own = end->own;
+	const uint64_t word = ivshmem_load64_acquire(&end->peer->cw);	/* C2 <- P2 */
+
+	end->lost += ivshmem_producer_left_behind(end);
+	end->yours = ivshmem_ring_epoch(word);
+	end->prod = 0;
+	end->cons = 0;
+	end->ready = false;
+	ivshmem_store64_release(&own->pw, ivshmem_ring_word(end->mine, 0));	/* P1 */
+	ivshmem_store32_release(&own->yours, end->yours);			/* P3 */
+}
+
+void
+ivshmem_consumer_start(struct ivshmem_consumer *end)
+{
+	struct ivshmem_cons_shm *own = end->own;
+	uint64_t prev = ivshmem_ring_word(end->mine, end->cons);
+
+	if (end->mine == 0)
+		prev = ivshmem_load64(&own->cw);
+	end->mine = ivshmem_epoch_next(ivshmem_ring_epoch(prev));
+	ivshmem_backoff_arm(&end->violated, &end->backoff, &end->backoff_cnt);
+
+	ivshmem_store32_release(&own->yours, 0);
+	ivshmem_store32_release(&own->clear, 0);
+	ivshmem_store32_release(&own->dir_epoch, 0);
+	ivshmem_fence_release();
+	ivshmem_store32(&own->ret_cnt, 0);
+	ivshmem_store64(&own->ret_off, 0);
+	ivshmem_store32(&own->return_mode, IVSHMEM_RETURN_COPY);
+	ivshmem_store64(&own->prev, prev);
+	ivshmem_store32_release(&own->dir_epoch, end->mine);			/* P4 */
+	ivshmem_store64_release(&own->rw, ivshmem_ring_word(end->mine, 0));
+	ivshmem_store64_release(&own->cw, ivshmem_ring_word(end->mine, 0));	/* P2 */
+	ivshmem_store32_release(&own->clear, 1);
+
+	end->yours = 0;
+	end->cons = 0;
+	end->prod = 0;
+	end->size = 0;
+	end->ready = false;
+}
+
+enum ivshmem_ring_todo
+ivshmem_consumer_poll(struct ivshmem_consumer *end)
+{
+	uint32_t epoch;
+
+	if (end->ready)
+		return IVSHMEM_RING_USE;
+	if (end->violated)
+		return IVSHMEM_RING_BUMP;
+	if (end->backoff > 0) {
+		end->backoff--;
+		return IVSHMEM_RING_WAIT;
+	}
+	epoch = ivshmem_ring_epoch(ivshmem_load64_acquire(&end->peer->pw));	/* C1 <- P1 */
+	if (epoch == 0)
+		return IVSHMEM_RING_WAIT;
+	if (epoch != end->yours)
+		return IVSHMEM_RING_ADOPT;
+	if (ivshmem_load32_acquire(&end->peer->yours) != end->mine)		/* C3 <- P3 */
+		return IVSHMEM_RING_WAIT;
+	end->ready = true;
+	return IVSHMEM_RING_USE;
+}
+
+/* Published to us, never read: exact if the producer's next life said so, else what was seen. */
+static uint32_t
+ivshmem_consumer_left_behind(const struct ivshmem_consumer *end)
+{
+	const uint64_t prev = ivshmem_load64(&end->peer->prev);
+	const uint32_t exact = (uint32_t)prev - end->cons;
+
+	if (end->yours == 0)
+		return 0;
+	if (ivshmem_ring_epoch(prev) == end->yours && exact <= end->size)
+		return exact;
+	return end->prod - end->cons;
+}
+
+int
+ivshmem_consumer_adopt(struct ivshmem_consumer *end, const struct ivshmem_layout *layout)
+{
+	struct ivshmem_cons_shm *own = end->own;
+	const uint32_t epoch = ivshmem_ring_epoch(ivshmem_load64_acquire(&end->peer->pw));
+	uint64_t desc_off;
+	uint32_t desc_cnt;
+	uint32_t lost;
+
+	if (ivshmem_load32_acquire(&end->peer->dir_epoch) != epoch)		/* C4 <- P4 */
+		return -EAGAIN;
+	desc_cnt = ivshmem_load32(&end->peer->desc_cnt);
+	desc_off = ivshmem_load64(&end->peer->desc_off);
+	lost = ivshmem_consumer_left_behind(end);
+	ivshmem_fence_acquire();
+	if (ivshmem_load32(&end->peer->dir_epoch) != epoch)
+		return -EAGAIN;
+
+	end->lost += lost;
+	end->yours = 0;
+	end->ready = false;
+	if (desc_cnt < IVSHMEM_ABI_RING_MIN || desc_cnt > layout->ring_slots ||
+	    (desc_cnt & (desc_cnt - 1)) != 0 || desc_off % IVSHMEM_ABI_LINE != 0 ||
+	    desc_off < layout->ring_off ||
+	    desc_off > layout->ring_off + layout->ring_len - desc_cnt * IVSHMEM_ABI_DESC_LEN) {
+		if (desc_cnt == 0)	/* unused: nothing wrong */
+			return -EAGAIN;
+		end->bad_dir++;
+		end->violated = true;
+		return -EINVAL;
+	}
+	end->entries = (const void *)(end->section + desc_off);
+	end->size = desc_cnt;
+	end->cons = 0;
+	end->prod = 0;
+	ivshmem_store32_release(&own->clear, 0);
+	ivshmem_store64_release(&own->rw, ivshmem_ring_word(end->mine, 0));
+	ivshmem_store64_release(&own->cw, ivshmem_ring_word(end->mine, 0));	/* P2 */
+	end->yours = epoch;
+	ivshmem_store32_release(&own->yours, epoch);				/* P3 */
+	ivshmem_store32_release(&own->clear, 1);
+	return 0;
+}
