@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * The port's heart, and the link: who is at the other end, and what follows from it.
+ *
+ * ivshmem_link_tick runs every IVSHMEM_PORT_BEAT_MS on EAL's alarm thread. It beats, looks at the
+ * other ports' rows, and leaves requests for the queues; it never touches a ring end.
+ *
+ * Threads: alarm thread and the application's control thread, under dev->lock.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_alarm.h>
+
+#include "ivshmem_ethdev.h"
+#include "ivshmem_log.h"
+
+static uint64_t
+ivshmem_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The rings of the other ports that lead to an Rx queue, as their directories say. */
+static uint32_t
+ivshmem_link_find_rings(const struct ivshmem_dev *dev, uint16_t rxq, uint16_t *list)
+{
+	const struct ivshmem_layout *layout = &dev->layout;
+	uint32_t cnt = 0;
+
+	for (uint32_t source = 0; source < layout->port_cnt; source++) {
+		struct ivshmem_section_shm *section =
+			ivshmem_layout_section(dev->port.base, layout, source);
+
+		if (source == dev->port.slot)
+			continue;
+		for (uint32_t txq = 0; txq < layout->queue_cnt; txq++) {
+			const uint32_t end = ivshmem_layout_end(layout, dev->port.slot, txq, rxq);
+
+			if (ivshmem_load32(&ivshmem_layout_prod(section, layout,
+								end)->desc_cnt) != 0)
+				list[cnt++] = source * layout->queue_cnt + txq;
+		}
+	}
+	return cnt;
+}
+
+/* Offer each Rx queue the rings that it is to poll; again later where a queue was not ready. */
+static void
+ivshmem_link_offer_lists(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	uint16_t list[IVSHMEM_ABI_PORTS_MIN * IVSHMEM_ABI_QUEUES_MAX];
+	uint32_t cnt;
+
+	dev->lists_due = false;
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++) {
+		cnt = ivshmem_link_find_rings(dev, queue, list);
+		if (!ivshmem_rx_list_offer(eth_dev->data->rx_queues[queue], list, cnt))
+			dev->lists_due = true;
+	}
+}
+
+/* Where each Tx queue should lead, now that the other port says how many Rx queues it has. */
+static void
+ivshmem_link_lead_queues(struct rte_eth_dev *eth_dev, uint16_t rxq_cnt)
+{
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
+		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
+
+		ivshmem_store32(&txq->want_rxq, queue % rxq_cnt);
+	}
+}
+
+/* A Tx queue led its ring elsewhere: tell the consumers to look for it. */
+static void
+ivshmem_link_tell_moves(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
+		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
+		const uint32_t gen = ivshmem_load32_acquire(&txq->dir_gen);	/* tx_lead */
+
+		if (gen == txq->dir_seen)
+			continue;
+		txq->dir_seen = gen;
+		ivshmem_port_bump_dir(&dev->port);
+	}
+}
+
+/* Set the link from what is known. Returns true when it changed. */
+static bool
+ivshmem_link_apply(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	const bool up = dev->started && dev->admin_up && !dev->dead &&
+		dev->peers[dev->other].running;
+	const struct rte_eth_link link = {
+		.link_speed = RTE_ETH_SPEED_NUM_100G,
+		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+		.link_autoneg = RTE_ETH_LINK_FIXED,
+		.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN,
+	};
+
+	ivshmem_store32(&dev->open, up);
+	if (rte_eth_linkstatus_set(eth_dev, &link) != 0)
+		return false;
+	dev->link_changes++;
+	return true;
+}
+
+/* Look at the other port and act on what changed. Returns true when the link changed. */
+static bool
+ivshmem_link_look(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	struct ivshmem_peer *peer = &dev->peers[dev->other];
+	uint32_t changed;
+
+	changed = ivshmem_peer_look(peer, dev->port.base, &dev->layout, ivshmem_now_ms());
+	if ((changed & IVSHMEM_PEER_LINK) != 0 && peer->running && peer->life != dev->peer_life) {
+		dev->peer_restarts += dev->peer_life != 0;
+		dev->peer_life = peer->life;
+	}
+	if (!dev->started)
+		return false;
+	if ((changed & IVSHMEM_PEER_CONF) != 0)
+		ivshmem_link_lead_queues(eth_dev, peer->conf.rxq_cnt);
+	if (changed != 0 || dev->lists_due)
+		ivshmem_link_offer_lists(eth_dev);
+	ivshmem_link_tell_moves(eth_dev);
+	return ivshmem_link_apply(eth_dev);
+}
+
+/* LSC callbacks run without the lock: the application may call any operation from them. */
+static void
+ivshmem_link_report(struct rte_eth_dev *eth_dev)
+{
+	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	const bool up = eth_dev->data->dev_link.link_status == RTE_ETH_LINK_UP;
+
+	IVSHMEM_LOG(INFO, "%s: link %s, port %" PRIu32 " life %" PRIu32, eth_dev->data->name,
+		    up ? "up" : "down", dev->other, dev->peers[dev->other].life);
+	if (eth_dev->data->dev_conf.intr_conf.lsc != 0)
+		rte_eth_dev_callback_process(eth_dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+void
+ivshmem_link_tick(void *arg)
+{
+	struct rte_eth_dev *eth_dev = arg;
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	bool changed;
+
+	rte_spinlock_lock(&dev->lock);
+	if (!dev->dead && ivshmem_port_beat(&dev->port) != 0) {
+		dev->dead = true;
+		IVSHMEM_LOG(ERR, "%s: another process took port %" PRIu32
+			    " of the region over; this one stops", eth_dev->data->name,
+			    dev->port.slot);
+	}
+	changed = ivshmem_link_look(eth_dev);
+	if (dev->transport.ops->tick != NULL)
+		dev->transport.ops->tick(&dev->transport);
+	rte_spinlock_unlock(&dev->lock);
+	if (changed)
+		ivshmem_link_report(eth_dev);
+	rte_eal_alarm_set(IVSHMEM_PORT_BEAT_MS * 1000, ivshmem_link_tick, eth_dev);
+}
+
+int
+ivshmem_link_update(struct rte_eth_dev *eth_dev, int wait_to_complete)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	bool changed;
+
+	RTE_SET_USED(wait_to_complete);
+	rte_spinlock_lock(&dev->lock);
+	changed = ivshmem_link_look(eth_dev);
+	rte_spinlock_unlock(&dev->lock);
+	if (changed)
+		ivshmem_link_report(eth_dev);
+	return changed ? 0 : -1;
+}
+
+void
+ivshmem_link_publish_conf(struct ivshmem_dev *dev)
+{
+	const struct rte_eth_dev_data *data = dev->data;
+	struct ivshmem_conf_shm conf;
+
+	memset(&conf, 0, sizeof(conf));
+	conf.max_frame = data->mtu + IVSHMEM_FRAME_OVERHEAD;
+	conf.flags = (data->promiscuous != 0 ? IVSHMEM_CONF_PROMISC : 0) |
+		(data->all_multicast != 0 ? IVSHMEM_CONF_ALLMULTI : 0);
+	conf.rxq_cnt = data->nb_rx_queues;
+	conf.txq_cnt = data->nb_tx_queues;
+	conf.return_mode = IVSHMEM_RETURN_COPY;
+	conf.mac_cnt = 1;
+	memcpy(conf.mac[0], dev->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	ivshmem_port_set_conf(&dev->port, &conf);
+}
+
+static int
+ivshmem_link_set(struct rte_eth_dev *eth_dev, bool up)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+
+	rte_spinlock_lock(&dev->lock);
+	dev->admin_up = up;
+	if (dev->started && !dev->dead)
+		ivshmem_port_set_state(&dev->port, up ? IVSHMEM_PORT_RUN : IVSHMEM_PORT_READY);
+	ivshmem_link_look(eth_dev);
+	rte_spinlock_unlock(&dev->lock);
+	return 0;
+}
+
+int
+ivshmem_link_set_up(struct rte_eth_dev *eth_dev)
+{
+	return ivshmem_link_set(eth_dev, true);
+}
+
+int
+ivshmem_link_set_down(struct rte_eth_dev *eth_dev)
+{
+	return ivshmem_link_set(eth_dev, false);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * The guest's front: QEMU's ivshmem-doorbell and ivshmem-plain.
+ *
+ * The device id means "memory", and others use it, too: a region without our magic is left alone in
+ * silence, and this front never formats one. With our server and MSI-X the slot is the register
+ * IVPOSITION; without either, IVPOSITION means nothing and the slot is the device argument port=N.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <bus_pci_driver.h>
+#include <ethdev_pci.h>
+#include <rte_byteorder.h>
+#include <rte_common.h>
+#include <rte_malloc.h>
+#include <rte_pci.h>
+
+#include "ivshmem_devargs.h"
+#include "ivshmem_ethdev.h"
+#include "ivshmem_log.h"
+#include "ivshmem_regs.h"
+
+static const struct rte_pci_id ivshmem_pci_ids[] = {
+	{
+		RTE_CLASS_ANY_ID,
+		IVSHMEM_PCI_VENDOR_ID,
+		IVSHMEM_PCI_DEVICE_ID,
+		IVSHMEM_PCI_SUBSYSTEM_VENDOR_ID,
+		IVSHMEM_PCI_SUBSYSTEM_ID,
+	},
+	{ .vendor_id = 0 },
+};
+
+/* The mapping is the PCI bus's: it goes with the device. */
+static void
+ivshmem_pci_detach(struct ivshmem_transport *transport)
+{
+	RTE_SET_USED(transport);
+}
+
+static const struct ivshmem_transport_ops ivshmem_pci_ops = {
+	.name = "pci",
+	.detach = ivshmem_pci_detach,
+};
+
+/* MSI-X vectors of the device; 0 = it has no interrupts. IVPOSITION does not tell. */
+static uint32_t
+ivshmem_pci_vectors(const struct rte_pci_device *device)
+{
+	uint16_t flags;
+	off_t pos;
+
+	pos = rte_pci_find_capability(device, RTE_PCI_CAP_ID_MSIX);
+	if (pos <= 0 || rte_pci_read_config(device, &flags, sizeof(flags),
+					    pos + RTE_PCI_MSIX_FLAGS) != sizeof(flags))
+		return 0;
+	return (rte_le_to_cpu_16(flags) & RTE_PCI_MSIX_FLAGS_QSIZE) + 1;
+}
+
+/* Which slot of the region is this VM's. */
+static int
+ivshmem_pci_slot(const struct rte_pci_device *device, uint32_t port,
+		 struct ivshmem_transport *transport)
+{
+	const struct ivshmem_superblock_shm *super = transport->base;
+	uint32_t position;
+
+	if (ivshmem_load64(&super->server_epoch) == 0 || ivshmem_pci_vectors(device) == 0) {
+		if (port == IVSHMEM_PORT_AUTO) {
+			IVSHMEM_LOG(ERR, "%s: this region has no server that numbers its ports: "
+				    "add port=N to the device (-a %s,port=0)", device->name,
+				    device->name);
+			return -EINVAL;
+		}
+		transport->slot = port;
+		transport->kind = IVSHMEM_OWNER_BARE;
+		return 0;
+	}
+	if (rte_pci_mmio_read(device, IVSHMEM_BAR_REGS, &position, sizeof(position),
+			      IVSHMEM_REG_IVPOSITION) != sizeof(position)) {
+		IVSHMEM_LOG(ERR, "%s: register IVPOSITION cannot be read", device->name);
+		return -EIO;
+	}
+	position = rte_le_to_cpu_32(position);
+	if (port != IVSHMEM_PORT_AUTO && port != position) {
+		IVSHMEM_LOG(ERR, "%s: port=%" PRIu32 ", but the server gave this device port %" PRIu32
+			    "; leave port= away", device->name, port, position);
+		return -EINVAL;
+	}
+	transport->slot = position;
+	transport->kind = IVSHMEM_OWNER_SERVER;
+	return 0;
+}
+
+/* 1 = not ours, in silence. */
+static int
+ivshmem_pci_init(struct rte_eth_dev *eth_dev)
+{
+	struct rte_pci_device *device = RTE_ETH_DEV_TO_PCI(eth_dev);
+	const struct rte_mem_resource *bar = &device->mem_resource[IVSHMEM_BAR_MEMORY];
+	const struct rte_devargs *args = device->device.devargs;
+	struct ivshmem_transport transport = {
+		.ops = &ivshmem_pci_ops,
+		.base = bar->addr,
+		.len = bar->len,
+	};
+	struct ivshmem_devargs *conf;
+	int ret;
+
+	if (bar->addr == NULL || !ivshmem_layout_is_ours(bar->addr, bar->len)) {
+		IVSHMEM_LOG(DEBUG, "%s: no region of ours in BAR2 (%" PRIu64 " bytes)",
+			    device->name, bar->len);
+		return 1;
+	}
+	conf = rte_zmalloc("ivshmem_devargs", sizeof(*conf), 0);
+	if (conf == NULL)
+		return -ENOMEM;
+	ret = ivshmem_devargs_parse(device->name, args == NULL ? NULL : args->args,
+				    IVSHMEM_FRONT_PCI, conf);
+	if (ret == 0)
+		ret = ivshmem_pci_slot(device, conf->port, &transport);
+	if (ret == 0)
+		ret = ivshmem_dev_create(eth_dev, &transport, &conf->mac);
+	if (ret == 0)
+		IVSHMEM_LOG(INFO, "%s: %" PRIu32 " interrupt vectors", device->name,
+			    ivshmem_pci_vectors(device));
+	rte_free(conf);
+	return ret;
+}
+
+static int
+ivshmem_pci_probe(struct rte_pci_driver *driver, struct rte_pci_device *device)
+{
+	RTE_SET_USED(driver);
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		IVSHMEM_LOG(ERR, "%s: secondary processes are not supported; give the secondary a "
+			    "port of its own", device->name);
+		return -ENOTSUP;
+	}
+	return rte_eth_dev_pci_generic_probe(device, sizeof(struct ivshmem_dev), ivshmem_pci_init);
+}
+
+static int
+ivshmem_pci_remove(struct rte_pci_device *device)
+{
+	return rte_eth_dev_pci_generic_remove(device, ivshmem_dev_close);
+}
+
+static struct rte_pci_driver ivshmem_pci_driver = {
+	.id_table = ivshmem_pci_ids,
+	.drv_flags = RTE_PCI_DRV_NEED_MAPPING,
+	.probe = ivshmem_pci_probe,
+	.remove = ivshmem_pci_remove,
+};
+
+RTE_PMD_REGISTER_PCI(net_ivshmem_pci, ivshmem_pci_driver);
+RTE_PMD_REGISTER_PCI_TABLE(net_ivshmem_pci, ivshmem_pci_ids);
+RTE_PMD_REGISTER_KMOD_DEP(net_ivshmem_pci, "* vfio-pci | uio_pci_generic");
+RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem_pci, "port=<0-1023> mac=<address>");

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * Queues and bursts.
+ *
+ * A Tx queue owns the producer end of one ring and a range of the own section's buffers. An Rx
+ * queue owns the consumer ends of all rings that lead to it and polls those that are in use.
+ *
+ * Invariants:
+ *  Q1. Buffers of a Tx queue are used in a fixed cycle, and come back in that order with the
+ *      consumer's index; so at most min(size, buf_cnt) descriptors are out and no free list exists.
+ *  Q2. The thread in a burst owns the queue; the control thread leaves requests in want_rxq and
+ *      the ring list, which the burst takes up at its next start.
+ */
+
+#ifndef IVSHMEM_RXTX_H
+#define IVSHMEM_RXTX_H
+
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "ivshmem_abi.h"
+#include "ivshmem_ring.h"
+
+#define IVSHMEM_QUEUES_MAX	8u	/* Rx and Tx queues of a port, each */
+#define IVSHMEM_RX_STAGE	32u	/* descriptors looked at before their payload is copied */
+#define IVSHMEM_FRAME_OVERHEAD	18u	/* Ethernet header and a VLAN tag */
+#define IVSHMEM_MTU_MAX		9600u
+#define IVSHMEM_FRAME_MAX	(IVSHMEM_MTU_MAX + IVSHMEM_FRAME_OVERHEAD)
+
+struct ivshmem_dev;
+
+/* Counters of an Rx queue, written by its thread only. Each refusal has a reason of its own. */
+struct ivshmem_rx_stats {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t nombuf;		/* no mbuf: the frame stays in the ring */
+	uint64_t bad_flags;		/* unknown flag, or meta that contradicts */
+	uint64_t bad_section;		/* buffer in a section that is not the sender's */
+	uint64_t bad_buffer;		/* buffer number not below buf_cnt */
+	uint64_t bad_length;		/* data outside the buffer, or too short */
+	uint64_t bad_chain;		/* frame of more than 64 pieces, or without an end */
+	uint64_t too_long;		/* frame longer than the MTU allows, or than one mbuf */
+	uint64_t not_mine;		/* not promiscuous, and for another address */
+	uint64_t discarded;		/* the sender started anew while its frames were copied */
+};
+
+/* Counters of a Tx queue, written by its thread only. */
+struct ivshmem_tx_stats {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t full;			/* bursts cut short: no descriptor or no buffer */
+	uint64_t too_long;		/* frame longer than IVSHMEM_FRAME_MAX or than 64 pieces */
+	uint64_t too_short;		/* frame shorter than an Ethernet header */
+};
+
+struct ivshmem_rxq {
+	struct ivshmem_dev *dev;
+	struct ivshmem_consumer *rings;	/* all that could lead here: source slot, Tx queue */
+	struct rte_mempool *pool;
+	uint16_t *list;			/* rings in use: two lists of list_max, see list_sel */
+	uint32_t list_max;
+	uint32_t list_sel;
+	uint32_t list_cnt;
+	uint32_t list_at;		/* whose turn it is */
+	uint32_t room;			/* data bytes of an empty mbuf */
+	uint32_t frame_max;
+	uint16_t port_id;
+	uint16_t queue_id;
+	bool filter;			/* not promiscuous: look at the address */
+	struct ivshmem_u32 list_want;	/* list_seq << 16 | count, published by the control thread */
+	struct ivshmem_u32 list_taken;	/* the list_want that the burst works with */
+	struct ivshmem_rx_stats stats;
+	struct ivshmem_rx_stats base;	/* stats at the last reset */
+	uint16_t desc_cnt;		/* as asked for at setup */
+};
+
+struct ivshmem_txq {
+	struct ivshmem_dev *dev;
+	struct ivshmem_producer ring;
+	uint8_t *bufs;			/* first buffer of the own section */
+	uint32_t buf_len;
+	uint32_t headroom;
+	uint32_t room;			/* data bytes of a buffer */
+	uint32_t buf_first;		/* the queue's share of the section's buffers */
+	uint32_t buf_cnt;
+	uint32_t buf_next;
+	uint32_t limit;			/* descriptors that may be out */
+	uint16_t slot;
+	uint16_t queue_id;
+	uint32_t rxq;			/* Rx queue of the other port that the ring leads to */
+	struct ivshmem_u32 want_rxq;	/* ... and should lead to, set by the control thread */
+	struct ivshmem_u32 dir_gen;	/* counts own changes of the directory */
+	uint32_t dir_seen;		/* control thread: dir_gen when last told */
+	struct ivshmem_tx_stats stats;
+	struct ivshmem_tx_stats base;
+	uint16_t desc_cnt;
+};
+
+uint16_t ivshmem_rx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
+uint16_t ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
+
+/* Control thread: have the Rx queue poll the rings numbered in list; false when it is too soon. */
+bool ivshmem_rx_list_offer(struct ivshmem_rxq *rxq, const uint16_t *list, uint32_t cnt);
+
+#endif /* IVSHMEM_RXTX_H */

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * The host's front: a vdev that joins a region through a server's socket, or by its file.
+ *
+ * With a server the slot is the peer id. Without one it is port=N, or the first slot whose lock on
+ * the file is free: an open file description lock on the first byte of the slot's section, held
+ * for the port's life, proves to the next owner that this one is gone.
+ *
+ * Trust: the file may be anything; it is checked by ivshmem_layout_check after its size was taken
+ * from fstat, so that no access is past its end.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bus_vdev_driver.h>
+#include <ethdev_vdev.h>
+#include <rte_common.h>
+#include <rte_malloc.h>
+
+#include "ivshmem_client.h"
+#include "ivshmem_devargs.h"
+#include "ivshmem_ethdev.h"
+#include "ivshmem_log.h"
+
+#define IVSHMEM_HANDSHAKE_MS	5000u
+
+struct ivshmem_vdev {
+	struct ivshmem_client client;	/* fd -1 without a server */
+	int file;			/* the region's file and locks, -1 with a server */
+};
+
+/* Read what the server says of others; its vectors are not used in polling mode. */
+static void
+ivshmem_vdev_tick(struct ivshmem_transport *transport)
+{
+	struct ivshmem_vdev *vdev = transport->front;
+	struct ivshmem_client_event event;
+	struct ivshmem_fault fault;
+	int ret;
+
+	while (vdev->client.fd >= 0) {
+		ret = ivshmem_client_next(&vdev->client, &event, &fault);
+		if (ret == 0 && event.type == IVSHMEM_CLIENT_EVENT_NONE)
+			return;
+		if (event.fd >= 0)
+			close(event.fd);
+		if (ret != 0) {
+			IVSHMEM_LOG(WARNING, "%s; traffic goes on without the server", fault.text);
+			ivshmem_client_close(&vdev->client);
+		}
+	}
+}
+
+static void
+ivshmem_vdev_detach(struct ivshmem_transport *transport)
+{
+	struct ivshmem_vdev *vdev = transport->front;
+
+	munmap(transport->base, transport->len);
+	ivshmem_client_close(&vdev->client);
+	if (vdev->file >= 0)
+		close(vdev->file);
+	rte_free(vdev);
+}
+
+static const struct ivshmem_transport_ops ivshmem_socket_ops = {
+	.name = "socket",
+	.tick = ivshmem_vdev_tick,
+	.detach = ivshmem_vdev_detach,
+};
+
+static const struct ivshmem_transport_ops ivshmem_path_ops = {
+	.name = "path",
+	.detach = ivshmem_vdev_detach,
+};
+
+/* Map all of an open region. The caller keeps the fd. */
+static int
+ivshmem_vdev_map(struct ivshmem_transport *transport, int fd, struct ivshmem_fault *fault)
+{
+	struct stat info;
+	void *base;
+
+	if (fstat(fd, &info) != 0)
+		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
+	if (info.st_size < (off_t)sizeof(struct ivshmem_superblock_shm))
+		return IVSHMEM_FAULT(fault, -ENODEV, "%jd bytes are no region: format it with "
+				     "ivshmem-server format, or give create=1,size=",
+				     (intmax_t)info.st_size);
+	base = mmap(NULL, info.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return IVSHMEM_FAULT(fault, -errno, "map %jd bytes: %s",
+				     (intmax_t)info.st_size, strerror(errno));
+	transport->base = base;
+	transport->len = info.st_size;
+	return 0;
+}
+
+/* With a server: the id is the slot. */
+static int
+ivshmem_vdev_join(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *conf,
+		  struct ivshmem_transport *transport, struct ivshmem_fault *fault)
+{
+	int memory;
+	int ret;
+
+	ret = ivshmem_client_connect(&vdev->client, conf->socket, fault);
+	if (ret != 0)
+		return ret;
+	memory = ivshmem_client_handshake(&vdev->client, IVSHMEM_HANDSHAKE_MS, fault);
+	if (memory < 0)
+		return memory;
+	ret = ivshmem_vdev_map(transport, memory, fault);
+	close(memory);
+	transport->ops = &ivshmem_socket_ops;
+	transport->slot = vdev->client.id;
+	transport->kind = IVSHMEM_OWNER_SERVER;
+	return ret;
+}
+
+/* An open file description lock: kept by the fd, gone with the last process that has it. */
+static bool
+ivshmem_vdev_lock(int file, short type, uint64_t byte)
+{
+	struct flock lock = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = byte,
+		.l_len = 1,
+	};
+
+	return fcntl(file, F_OFD_SETLK, &lock) == 0;
+}
+
+/* Format a new, empty file under the lock on its first byte. */
+static int
+ivshmem_vdev_format(int file, const struct ivshmem_devargs *conf, struct ivshmem_fault *fault)
+{
+	const struct ivshmem_geometry want = {
+		.total_len = conf->size,
+		.queue_cnt = conf->queues,
+		.ring_slots = conf->ring_size,
+		.buf_len = conf->buf_size,
+	};
+	struct ivshmem_layout layout;
+	uint8_t uuid[16];
+	struct stat info;
+	void *base;
+	int ret;
+
+	if (fstat(file, &info) != 0)
+		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
+	if (info.st_size != 0 && (uint64_t)info.st_size != conf->size)
+		return IVSHMEM_FAULT(fault, -EEXIST, "has %jd bytes already, not size=%" PRIu64
+				     ": remove it, or leave create=1 away",
+				     (intmax_t)info.st_size, conf->size);
+	if (info.st_size != 0)
+		return 0;
+	ret = ivshmem_layout_plan(&want, &layout, fault);
+	if (ret != 0)
+		return ret;
+	if (getrandom(uuid, sizeof(uuid), 0) != sizeof(uuid))
+		return IVSHMEM_FAULT(fault, -EIO, "no random numbers: %s", strerror(errno));
+	ret = posix_fallocate(file, 0, conf->size);
+	if (ret != 0)
+		return IVSHMEM_FAULT(fault, -ret, "reserve %" PRIu64 " bytes: %s", conf->size,
+				     strerror(ret));
+	base = mmap(NULL, conf->size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (base == MAP_FAILED)
+		return IVSHMEM_FAULT(fault, -errno, "map %" PRIu64 " bytes: %s", conf->size,
+				     strerror(errno));
+	ivshmem_layout_format(base, &layout, uuid);
+	munmap(base, conf->size);
+	return 0;
+}
+
+static int
+ivshmem_vdev_create_file(int file, const struct ivshmem_devargs *conf, struct ivshmem_fault *fault)
+{
+	int ret;
+
+	for (unsigned int tries = 0; !ivshmem_vdev_lock(file, F_WRLCK, 0); tries++) {
+		if (tries == IVSHMEM_HANDSHAKE_MS / 10)
+			return IVSHMEM_FAULT(fault, -EBUSY,
+				"is being formatted by another process for too long");
+		usleep(10000);
+	}
+	ret = ivshmem_vdev_format(file, conf, fault);
+	if (ret != 0 && ret != -EEXIST && ftruncate(file, 0) != 0)
+		ret = -errno;	/* keep nothing half-made */
+	ivshmem_vdev_lock(file, F_UNLCK, 0);
+	return ret;
+}
+
+/* Lock port=N, or the first port that is free. */
+static int
+ivshmem_vdev_take_slot(int file, const struct ivshmem_devargs *conf,
+		       struct ivshmem_transport *transport, struct ivshmem_fault *fault)
+{
+	struct ivshmem_layout layout;
+	uint32_t slot = conf->port;
+	int ret;
+
+	ret = ivshmem_layout_check(transport->base, transport->len, &layout, fault);
+	if (ret != 0)
+		return ret;
+	if (slot != IVSHMEM_PORT_AUTO && slot >= layout.port_cnt)
+		return IVSHMEM_FAULT(fault, -EINVAL, "port=%" PRIu32 " is not in the region: it has "
+				     "ports 0..%" PRIu32, slot, layout.port_cnt - 1);
+	transport->kind = IVSHMEM_OWNER_LOCK;
+	for (transport->slot = slot != IVSHMEM_PORT_AUTO ? slot : 0;
+	     transport->slot < layout.port_cnt; transport->slot++) {
+		const struct ivshmem_section_shm *section =
+			ivshmem_layout_section(transport->base, &layout, transport->slot);
+
+		if (ivshmem_vdev_lock(file, F_WRLCK, layout.section_off +
+				      transport->slot * layout.section_len) &&
+		    (slot != IVSHMEM_PORT_AUTO ||
+		     ivshmem_load64(&section->row) % 4 == IVSHMEM_PORT_RESET ||
+		     ivshmem_load32(&section->owner_kind) == IVSHMEM_OWNER_LOCK))
+			return 0;
+		if (slot != IVSHMEM_PORT_AUTO)
+			return IVSHMEM_FAULT(fault, -EBUSY, "port=%" PRIu32 " is taken: life %" PRIu64
+				", process %" PRIu32 "; take another port or stop it", slot,
+				ivshmem_load64(&section->row) >> 32,
+				ivshmem_load32(&section->pid));
+	}
+	return IVSHMEM_FAULT(fault, -EBUSY, "all %" PRIu32 " ports of the region are taken",
+			     layout.port_cnt);
+}
+
+/* Without a server: the file, and a lock for the slot. */
+static int
+ivshmem_vdev_open(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *conf,
+		  struct ivshmem_transport *transport, struct ivshmem_fault *fault)
+{
+	int ret;
+
+	vdev->file = open(conf->path, O_RDWR | O_CLOEXEC | (conf->create != 0 ? O_CREAT : 0), 0600);
+	if (vdev->file < 0)
+		return IVSHMEM_FAULT(fault, -errno, "%s%s", strerror(errno),
+				     errno == ENOENT && conf->create == 0 ?
+				     "; give create=1,size= to make it" : "");
+	if (conf->create != 0) {
+		ret = ivshmem_vdev_create_file(vdev->file, conf, fault);
+		if (ret != 0)
+			return ret;
+	}
+	ret = ivshmem_vdev_map(transport, vdev->file, fault);
+	if (ret != 0)
+		return ret;
+	transport->ops = &ivshmem_path_ops;
+	return ivshmem_vdev_take_slot(vdev->file, conf, transport, fault);
+}
+
+/* Reach the region. On success the transport owns what was opened. */
+static int
+ivshmem_vdev_attach(const char *name, const struct ivshmem_devargs *conf,
+		    struct ivshmem_transport *transport)
+{
+	struct ivshmem_vdev *vdev = rte_zmalloc("ivshmem_vdev", sizeof(*vdev), 0);
+	struct ivshmem_fault fault;
+	int ret;
+
+	if (vdev == NULL)
+		return -ENOMEM;
+	ivshmem_client_init(&vdev->client, -1);
+	vdev->file = -1;
+	memset(transport, 0, sizeof(*transport));
+	transport->front = vdev;
+	if (conf->socket[0] != '\0')
+		ret = ivshmem_vdev_join(vdev, conf, transport, &fault);
+	else
+		ret = ivshmem_vdev_open(vdev, conf, transport, &fault);
+	if (ret == 0)
+		return 0;
+	if (conf->path[0] != '\0')
+		IVSHMEM_LOG(ERR, "%s: path=%s: %s", name, conf->path, fault.text);
+	else
+		IVSHMEM_LOG(ERR, "%s: %s", name, fault.text);
+	if (transport->base != NULL)
+		munmap(transport->base, transport->len);
+	ivshmem_client_close(&vdev->client);
+	if (vdev->file >= 0)
+		close(vdev->file);
+	rte_free(vdev);
+	return ret;
+}
+
+static int
+ivshmem_vdev_probe(struct rte_vdev_device *device)
+{
+	const char *name = rte_vdev_device_name(device);
+	struct ivshmem_transport transport;
+	struct ivshmem_devargs *conf;
+	struct rte_eth_dev *eth_dev;
+	int ret;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		IVSHMEM_LOG(ERR, "%s: secondary processes are not supported; give the secondary a "
+			    "port of its own", name);
+		return -ENOTSUP;
+	}
+	conf = rte_zmalloc("ivshmem_devargs", sizeof(*conf), 0);
+	if (conf == NULL)
+		return -ENOMEM;
+	ret = ivshmem_devargs_parse(name, rte_vdev_device_args(device), IVSHMEM_FRONT_VDEV, conf);
+	if (ret == 0)
+		ret = ivshmem_vdev_attach(name, conf, &transport);
+	if (ret != 0)
+		goto out;
+	eth_dev = rte_eth_vdev_allocate(device, sizeof(struct ivshmem_dev));
+	if (eth_dev == NULL) {
+		IVSHMEM_LOG(ERR, "%s: no room for another ethdev port", name);
+		transport.ops->detach(&transport);
+		ret = -ENOMEM;
+		goto out;
+	}
+	ret = ivshmem_dev_create(eth_dev, &transport, &conf->mac);
+	if (ret == 0)
+		rte_eth_dev_probing_finish(eth_dev);
+	else
+		rte_eth_dev_release_port(eth_dev);
+out:
+	rte_free(conf);
+	return ret;
+}
+
+static int
+ivshmem_vdev_remove(struct rte_vdev_device *device)
+{
+	struct rte_eth_dev *eth_dev = rte_eth_dev_allocated(rte_vdev_device_name(device));
+
+	if (eth_dev == NULL)
+		return 0;
+	ivshmem_dev_close(eth_dev);
+	return rte_eth_dev_release_port(eth_dev);
+}
+
+static struct rte_vdev_driver ivshmem_vdev_driver = {
+	.probe = ivshmem_vdev_probe,
+	.remove = ivshmem_vdev_remove,
+};
+
+RTE_PMD_REGISTER_VDEV(net_ivshmem, ivshmem_vdev_driver);
+RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem,
+	"socket=<path> "
+	"path=<file> "
+	"port=<0-1023> "
+	"mac=<address> "
+	"create=<0|1> "
+	"size=<bytes>[K|M|G] "
+	"queues=<1-16> "
+	"ring_size=<32-32768> "
+	"buf_size=<256-65472>");
