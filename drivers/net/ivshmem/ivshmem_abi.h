@@ -158,7 +158,7 @@ static_assert(offsetof(struct ivshmem_superblock_shm, server_epoch) == 192, "ser
 enum ivshmem_slot_state {
 	IVSHMEM_SLOT_FREE = 0,		/* never given */
 	IVSHMEM_SLOT_LIVE = 1,		/* its client is connected */
-	IVSHMEM_SLOT_LEFT = 2,		/* its client's socket was closed: proof of death or of leave */
+	IVSHMEM_SLOT_LEFT = 2,		/* its client closed the socket: it died or left */
 	IVSHMEM_SLOT_DROPPED = 3,	/* the server gave its client up, which may live on */
 };
 
@@ -199,7 +199,7 @@ enum ivshmem_port_state {
 /* How the owner of a section holds it. */
 enum ivshmem_owner_kind {
 	IVSHMEM_OWNER_NONE = 0,
-	IVSHMEM_OWNER_SERVER = 1,	/* client of our server: the slot table tells of its death */
+	IVSHMEM_OWNER_SERVER = 1,	/* client of our server: the slot table tells */
 	IVSHMEM_OWNER_LOCK = 2,		/* OFD lock on the file: a free lock tells of its death */
 	IVSHMEM_OWNER_BARE = 3,		/* neither: only the heartbeat tells */
 };
@@ -436,8 +436,8 @@ static_assert(sizeof(struct ivshmem_cons_shm) == 128, "cons");
 static_assert(offsetof(struct ivshmem_cons_shm, dir_epoch) == 64, "dir_epoch");
 
 /*
- * Descriptor: one piece of a frame, in a ring entry of 32 bytes. The second half of the entry, the
- * meta, is only valid, and only looked at, where the first half says so: plain frames move 16 bytes.
+ * Descriptor: one piece of a frame, in a ring entry of 32 bytes. The second half of the entry,
+ * the meta, is valid, and looked at, only where the first half says so: plain frames move 16 bytes.
  *
  * 8< desc
  * off  len  writer    name      meaning / valid range
@@ -459,7 +459,7 @@ struct ivshmem_desc_shm {
 };
 
 #define IVSHMEM_DESC_MORE	(UINT32_C(1) << 0)	/* the frame goes on in the next one */
-#define IVSHMEM_DESC_META	(UINT32_C(1) << 1)	/* the meta is valid; first of a frame only */
+#define IVSHMEM_DESC_META	(UINT32_C(1) << 1)	/* the meta is valid; first piece only */
 #define IVSHMEM_DESC_KNOWN	(IVSHMEM_DESC_MORE | IVSHMEM_DESC_META)
 
 static_assert(sizeof(struct ivshmem_desc_shm) == 16, "desc");

@@ -92,8 +92,8 @@ ivshmem_start(struct rte_eth_dev *eth_dev)
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 
 	if (dev->dead) {
-		IVSHMEM_LOG(ERR, "%s: port %" PRIu32 " of the region belongs to another process now; "
-			    "close and probe it again", data->name, dev->port.slot);
+		IVSHMEM_LOG(ERR, "%s: port %" PRIu32 " of the region belongs to another process "
+			    "now; close and probe it again", data->name, dev->port.slot);
 		return -ESTALE;
 	}
 	data->scattered_rx = ivshmem_must_scatter(eth_dev, data->mtu);
@@ -202,8 +202,8 @@ ivshmem_mtu_set(struct rte_eth_dev *eth_dev, uint16_t mtu)
 {
 	if (eth_dev->data->dev_started != 0 && eth_dev->data->scattered_rx == 0 &&
 	    ivshmem_must_scatter(eth_dev, mtu)) {
-		IVSHMEM_LOG(ERR, "%s: MTU %" PRIu16 " needs frames of several mbufs: stop the port, "
-			    "set it and start again", eth_dev->data->name, mtu);
+		IVSHMEM_LOG(ERR, "%s: MTU %" PRIu16 " needs frames of several mbufs: stop the "
+			    "port, set it and start again", eth_dev->data->name, mtu);
 		return -EBUSY;
 	}
 	eth_dev->data->mtu = mtu;

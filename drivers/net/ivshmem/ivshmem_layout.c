@@ -146,15 +146,16 @@ ivshmem_plan_refuse(const struct ivshmem_geometry *want, struct ivshmem_layout *
 	const uint32_t queues = layout->queue_cnt;
 
 	if (want->ring_slots != 0 && ivshmem_plan_rings(layout, want->ring_slots))
-		return IVSHMEM_FAULT(fault, -EINVAL, "ring size %" PRIu32 " does not fit: %" PRIu32
-			" ports of %" PRIu32 " queues in %" PRIu64 " bytes leave room for rings of %"
-			PRIu32 "; take that, a larger size or fewer queues", want->ring_slots, ports,
+		return IVSHMEM_FAULT(fault, -EINVAL, "ring size %" PRIu32
+			" does not fit: %" PRIu32 " ports of %" PRIu32 " queues in %" PRIu64
+			" bytes leave room for rings of %" PRIu32
+			"; take that, a larger size or fewer queues", want->ring_slots, ports,
 			queues, want->total_len, layout->ring_slots);
 	for (layout->queue_cnt = queues - 1; layout->queue_cnt > 0; layout->queue_cnt--)
 		if (ivshmem_plan_rings(layout, IVSHMEM_DEFAULT_RING_SLOTS))
 			return IVSHMEM_FAULT(fault, -EINVAL, "queues %" PRIu32
-				" does not fit: %" PRIu64 " bytes hold %" PRIu32 " ports of %" PRIu32
-				" queues; take that or a larger size", queues, want->total_len,
+				" does not fit: %" PRIu64 " bytes hold %" PRIu32
+				" ports of %" PRIu32 " queues; take that or a larger size", queues, want->total_len,
 				ports, layout->queue_cnt);
 	layout->queue_cnt = 1;
 	for (layout->port_cnt = ports / 2; layout->port_cnt >= 2; layout->port_cnt /= 2) {

@@ -89,8 +89,8 @@ ivshmem_pci_slot(const struct rte_pci_device *device, uint32_t port,
 	}
 	position = rte_le_to_cpu_32(position);
 	if (port != IVSHMEM_PORT_AUTO && port != position) {
-		IVSHMEM_LOG(ERR, "%s: port=%" PRIu32 ", but the server gave this device port %" PRIu32
-			    "; leave port= away", device->name, port, position);
+		IVSHMEM_LOG(ERR, "%s: port=%" PRIu32 ", but the server gave this device port %"
+			    PRIu32 "; leave port= away", device->name, port, position);
 		return -EINVAL;
 	}
 	transport->slot = position;

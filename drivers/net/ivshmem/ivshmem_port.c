@@ -107,7 +107,8 @@ ivshmem_port_claim(struct ivshmem_port *port, void *base, const struct ivshmem_l
 		ivshmem_sleep_ms(IVSHMEM_RACE_MS);
 		if (ivshmem_load64_acquire(&section->nonce) != nonce)
 			return IVSHMEM_FAULT(fault, -EBUSY,
-				"port %" PRIu32 " was claimed by another process at this moment", slot);
+				"port %" PRIu32 " was claimed by another process just now",
+				slot);
 	}
 	ivshmem_store32(&section->owner_kind, kind);
 	ivshmem_store32(&section->pid, getpid());

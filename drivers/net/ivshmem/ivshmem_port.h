@@ -5,9 +5,9 @@
 /*
  * A port's own row in its section, and what can be told of the others.
  *
- * struct ivshmem_port is the owner's view: claim a slot, publish state, configuration and heartbeat,
- * release it. struct ivshmem_peer is an observer's view of another slot: is it alive, is it running,
- * what is its configuration. Used by the driver's control thread, by tools and tests; no DPDK.
+ * struct ivshmem_port is the owner's view: claim a slot, publish state, configuration and
+ * heartbeat, release it. struct ivshmem_peer is an observer's view of another slot: is it alive, is
+ * it running, what is its configuration. For the driver's control thread, tools and tests; no DPDK.
  *
  * state | event                     | who           | next
  * ------|---------------------------|---------------|------

@@ -27,8 +27,9 @@ ivshmem_txq_share(struct ivshmem_txq *txq, const struct ivshmem_layout *layout, 
 		  uint32_t desc_cnt)
 {
 	const uint32_t share = layout->buf_cnt / txq_cnt;
+	const uint32_t cycle = RTE_MAX(desc_cnt, IVSHMEM_CYCLE_MAX);
 
-	txq->buf_cnt = RTE_MIN(share, RTE_MAX(desc_cnt, IVSHMEM_CYCLE_MAX));
+	txq->buf_cnt = RTE_MIN(share, cycle);
 	txq->buf_first = share * txq->queue_id;
 	txq->buf_next = txq->buf_first;
 	txq->limit = RTE_MIN(desc_cnt, txq->buf_cnt);
@@ -47,7 +48,7 @@ ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 
 	RTE_SET_USED(conf);
 	if (buf_room < RTE_PKTMBUF_HEADROOM + IVSHMEM_ABI_LINE) {
-		IVSHMEM_LOG(ERR, "%s: mbufs of pool %s have %" PRIu32 " bytes, at least %u are needed",
+		IVSHMEM_LOG(ERR, "%s: mbufs of pool %s have %" PRIu32 " bytes, %u are needed",
 			    eth_dev->data->name, pool->name, buf_room,
 			    RTE_PKTMBUF_HEADROOM + IVSHMEM_ABI_LINE);
 		return -EINVAL;

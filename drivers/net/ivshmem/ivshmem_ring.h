@@ -8,7 +8,8 @@
  * The burst functions and the tests call the inline steps below; how the two ends agree after a
  * restart is in ivshmem_session.c. Nobody else touches ring indices.
  *
- * Indices are free-running 32-bit counts of descriptors, masked on access; differences are unsigned.
+ * Indices are free-running 32-bit counts of descriptors, masked on access; differences are
+ * unsigned.
  *
  * Invariants:
  *  R1. prod - cons <= size, in both views; an index that says otherwise is a violation.
@@ -151,7 +152,7 @@ ivshmem_consumer_avail(struct ivshmem_consumer *end)
 static inline bool
 ivshmem_consumer_unchanged(const struct ivshmem_consumer *end)
 {
-	ivshmem_fence_acquire();	/* the copies before the look; pairs with the fence of START */
+	ivshmem_fence_acquire();	/* copies before the look; pairs with START's fence (S2) */
 	return ivshmem_ring_epoch(ivshmem_load64(&end->peer->pw)) == end->yours;
 }
 

@@ -72,7 +72,7 @@ struct ivshmem_rxq {
 	uint16_t port_id;
 	uint16_t queue_id;
 	bool filter;			/* not promiscuous: look at the address */
-	struct ivshmem_u32 list_want;	/* list_seq << 16 | count, published by the control thread */
+	struct ivshmem_u32 list_want;	/* seq << 16 | count, set by the control thread */
 	struct ivshmem_u32 list_taken;	/* the list_want that the burst works with */
 	struct ivshmem_rx_stats stats;
 	struct ivshmem_rx_stats base;	/* stats at the last reset */

@@ -9,13 +9,13 @@
  * is ready when the other has adopted its own. Every step is enabled by a fact that no third party
  * can undo, so the ends cannot wait for each other; nobody writes the other's memory.
  *
- * state     | sees                          | does                          | next
- * ----------|-------------------------------|-------------------------------|---------
- * any       | new life, BUMP                | START: yours 0, new epoch     | waiting
- * waiting   | other epoch not adopted       | ADOPT: index 0, yours = other | waiting
- * waiting   | other.yours == own epoch      | -                             | ready
- * ready     | other epoch changed           | ADOPT                         | waiting
- * ready     | impossible index              | BUMP                          | waiting
+ * state   | sees                      | next    | does
+ * --------|---------------------------|---------|------------------------------
+ * any     | new life, or BUMP         | waiting | START: yours 0, new epoch
+ * waiting | other epoch not adopted   | waiting | ADOPT: index 0, yours = other
+ * waiting | other.yours == own epoch  | ready   | -
+ * ready   | other epoch changed       | waiting | ADOPT
+ * ready   | impossible index          | waiting | BUMP
  *
  * Forbidden: an index used without its epoch, epoch and index loaded apart, use before ready,
  * consumer ends started before producer ends, testing only other.yours. Each let frames of one

@@ -35,25 +35,22 @@ struct ivshmem_xstat {
 	size_t offset;
 };
 
-#define IVSHMEM_RX(field) IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, field)
-#define IVSHMEM_TX(field) IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, field)
-
 /* 8< xstats */
 static const struct ivshmem_xstat ivshmem_xstats[] = {
-	{ "rx_bad_flags", IVSHMEM_RX(bad_flags) },
-	{ "rx_bad_section", IVSHMEM_RX(bad_section) },
-	{ "rx_bad_buffer", IVSHMEM_RX(bad_buffer) },
-	{ "rx_bad_length", IVSHMEM_RX(bad_length) },
-	{ "rx_bad_chain", IVSHMEM_RX(bad_chain) },
-	{ "rx_too_long", IVSHMEM_RX(too_long) },
-	{ "rx_not_mine", IVSHMEM_RX(not_mine) },
-	{ "rx_discarded_on_restart", IVSHMEM_RX(discarded) },
+	{ "rx_bad_flags", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, bad_flags) },
+	{ "rx_bad_section", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, bad_section) },
+	{ "rx_bad_buffer", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, bad_buffer) },
+	{ "rx_bad_length", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, bad_length) },
+	{ "rx_bad_chain", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, bad_chain) },
+	{ "rx_too_long", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, too_long) },
+	{ "rx_not_mine", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, not_mine) },
+	{ "rx_discarded_on_restart", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, discarded) },
 	{ "rx_bad_index", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, bad_index) },
 	{ "rx_bad_ring", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, bad_dir) },
 	{ "rx_lost_on_restart", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, lost) },
-	{ "tx_ring_full", IVSHMEM_TX(full) },
-	{ "tx_too_long", IVSHMEM_TX(too_long) },
-	{ "tx_too_short", IVSHMEM_TX(too_short) },
+	{ "tx_ring_full", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, full) },
+	{ "tx_too_long", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, too_long) },
+	{ "tx_too_short", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, too_short) },
 	{ "tx_bad_index", IVSHMEM_XSTAT_TX_RING, offsetof(struct ivshmem_producer, bad_index) },
 	{ "tx_lost_on_restart", IVSHMEM_XSTAT_TX_RING, offsetof(struct ivshmem_producer, lost) },
 	{ "link_changes", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, link_changes) },

@@ -68,7 +68,7 @@ ivshmem_tx_session(struct ivshmem_txq *txq)
 	return false;
 }
 
-/* Descriptors that may be filled from prod on; looks at the consumer if there are fewer than want. */
+/* Descriptors that may be filled from prod on; asks the consumer if there are fewer than want. */
 static inline uint32_t
 ivshmem_tx_room(struct ivshmem_txq *txq, uint32_t prod, uint32_t want)
 {

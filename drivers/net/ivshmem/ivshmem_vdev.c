@@ -215,8 +215,8 @@ ivshmem_vdev_take_slot(int file, const struct ivshmem_devargs *conf,
 	if (ret != 0)
 		return ret;
 	if (slot != IVSHMEM_PORT_AUTO && slot >= layout.port_cnt)
-		return IVSHMEM_FAULT(fault, -EINVAL, "port=%" PRIu32 " is not in the region: it has "
-				     "ports 0..%" PRIu32, slot, layout.port_cnt - 1);
+		return IVSHMEM_FAULT(fault, -EINVAL, "port=%" PRIu32 " is not in the region: it "
+				     "has ports 0..%" PRIu32, slot, layout.port_cnt - 1);
 	transport->kind = IVSHMEM_OWNER_LOCK;
 	for (transport->slot = slot != IVSHMEM_PORT_AUTO ? slot : 0;
 	     transport->slot < layout.port_cnt; transport->slot++) {
@@ -230,8 +230,8 @@ ivshmem_vdev_take_slot(int file, const struct ivshmem_devargs *conf,
 		     ivshmem_load32(&section->owner_kind) == IVSHMEM_OWNER_LOCK))
 			return 0;
 		if (slot != IVSHMEM_PORT_AUTO)
-			return IVSHMEM_FAULT(fault, -EBUSY, "port=%" PRIu32 " is taken: life %" PRIu64
-				", process %" PRIu32 "; take another port or stop it", slot,
+			return IVSHMEM_FAULT(fault, -EBUSY, "port=%" PRIu32 " is taken: life %"
+				PRIu64 ", process %" PRIu32 "; take another port or stop it", slot,
 				ivshmem_load64(&section->row) >> 32,
 				ivshmem_load32(&section->pid));
 	}
