@@ -98,7 +98,6 @@ ivshmem_start(struct rte_eth_dev *eth_dev)
 	}
 	data->scattered_rx = ivshmem_must_scatter(eth_dev, data->mtu);
 	rte_spinlock_lock(&dev->lock);
-	ivshmem_peer_look(&dev->peers[dev->other], dev->port.base, &dev->layout, 0);
 	ivshmem_queues_start(eth_dev);
 	ivshmem_link_publish_conf(dev);
 	dev->started = true;

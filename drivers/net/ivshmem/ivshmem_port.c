@@ -209,7 +209,7 @@ ivshmem_peer_read_conf(struct ivshmem_peer *peer, const struct ivshmem_section_s
 	return false;
 }
 
-/* Dead by the server's word, or by silence; alive again when the heart beats. */
+/* Dead by the server's word, or by silence; alive when the heart beats. now_ms is not 0. */
 static void
 ivshmem_peer_judge(struct ivshmem_peer *peer, const struct ivshmem_section_shm *section,
 		   const struct ivshmem_slot_shm *slot, bool server, uint64_t now_ms)
@@ -220,7 +220,7 @@ ivshmem_peer_judge(struct ivshmem_peer *peer, const struct ivshmem_section_shm *
 
 	peer->beat_ms = ivshmem_load32(&section->beat_ms);
 	if (beat != peer->beat || peer->beat_seen_ms == 0) {
-		peer->alive = peer->beat_seen_ms != 0 || !left;
+		peer->alive = peer->beat_seen_ms != 0;	/* at first sight nobody is */
 		peer->beat = beat;
 		peer->beat_seen_ms = now_ms;
 	} else if (left && !peer->left) {

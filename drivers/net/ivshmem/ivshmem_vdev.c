@@ -202,6 +202,14 @@ ivshmem_vdev_create_file(int file, const struct ivshmem_devargs *conf, struct iv
 	return ret;
 }
 
+/* Nobody holds it: left cleanly, or its last owner held it by the lock that is ours now. */
+static bool
+ivshmem_vdev_is_free(const struct ivshmem_section_shm *section)
+{
+	return (ivshmem_load64(&section->row) & UINT32_MAX) == IVSHMEM_PORT_RESET ||
+		ivshmem_load32(&section->owner_kind) == IVSHMEM_OWNER_LOCK;
+}
+
 /* Lock port=N, or the first port that is free. */
 static int
 ivshmem_vdev_take_slot(int file, const struct ivshmem_devargs *conf,
@@ -217,18 +225,21 @@ ivshmem_vdev_take_slot(int file, const struct ivshmem_devargs *conf,
 	if (slot != IVSHMEM_PORT_AUTO && slot >= layout.port_cnt)
 		return IVSHMEM_FAULT(fault, -EINVAL, "port=%" PRIu32 " is not in the region: it "
 				     "has ports 0..%" PRIu32, slot, layout.port_cnt - 1);
+	if (ivshmem_load64(&ivshmem_layout_superblock(transport->base)->server_epoch) != 0)
+		return IVSHMEM_FAULT(fault, -EBUSY, "a server numbers this region's ports: use "
+				     "socket=, or start and stop ivshmem-server if it was killed");
 	transport->kind = IVSHMEM_OWNER_LOCK;
 	for (transport->slot = slot != IVSHMEM_PORT_AUTO ? slot : 0;
 	     transport->slot < layout.port_cnt; transport->slot++) {
 		const struct ivshmem_section_shm *section =
 			ivshmem_layout_section(transport->base, &layout, transport->slot);
+		const uint64_t byte = layout.section_off + transport->slot * layout.section_len;
 
-		if (ivshmem_vdev_lock(file, F_WRLCK, layout.section_off +
-				      transport->slot * layout.section_len) &&
-		    (slot != IVSHMEM_PORT_AUTO ||
-		     ivshmem_load64(&section->row) % 4 == IVSHMEM_PORT_RESET ||
-		     ivshmem_load32(&section->owner_kind) == IVSHMEM_OWNER_LOCK))
-			return 0;
+		if (ivshmem_vdev_lock(file, F_WRLCK, byte)) {
+			if (slot != IVSHMEM_PORT_AUTO || ivshmem_vdev_is_free(section))
+				return 0;
+			ivshmem_vdev_lock(file, F_UNLCK, byte);
+		}
 		if (slot != IVSHMEM_PORT_AUTO)
 			return IVSHMEM_FAULT(fault, -EBUSY, "port=%" PRIu32 " is taken: life %"
 				PRIu64 ", process %" PRIu32 "; take another port or stop it", slot,
