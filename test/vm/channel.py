@@ -78,7 +78,7 @@ class Job:
     def _lost(self):
         return self.vm.boots != self.boot
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=120):
         """Waits for the end; returns the exit status, raises VmTimeout."""
         self.vm.wait_until(lambda: self.status is not None or self._lost(),
                            f'the end of {self._title()}', timeout)
@@ -86,7 +86,7 @@ class Job:
             raise VmError(f'{self.vm.name}: {self._title()} was cut short by a reset')
         return self.status
 
-    def wait_line(self, pattern, timeout=60, begin=0):
+    def wait_line(self, pattern, timeout=120, begin=0):
         """Waits for a line with the pattern; returns the match. The job's end ends the wait."""
         def find():
             return search(self.lines, pattern, begin) or search([self.partial], pattern)
@@ -102,7 +102,7 @@ class Job:
         """Writes to the script's standard input (jobs started with stdin=True)."""
         self.vm.channel_send('in', self.number, text)
 
-    def ask(self, text, prompt='testpmd> ', timeout=60):
+    def ask(self, text, prompt='testpmd> ', timeout=120):
         """Sends one line to a program with a prompt that echoes; returns the lines it answered."""
         self.wait_line(re.escape(prompt) + '$', timeout, len(self.lines))
         begin = len(self.lines)

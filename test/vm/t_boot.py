@@ -19,7 +19,7 @@ def leftovers(pid):
 
 
 def statuses_of_one_guest():
-    with VmSet(timeout=300) as vms:
+    with VmSet() as vms:
         vm = vms.add('a')
         vms.start()
         print(f'boot took {vm.boot_seconds:.1f} s')
@@ -56,10 +56,10 @@ def statuses_of_one_guest():
 
 
 def status_of_the_command():
-    run = subprocess.Popen([sys.executable, RUN, '--json', '--timeout', '300', '--vm', 'exit 0',
+    run = subprocess.Popen([sys.executable, RUN, '--json', '--timeout', '560', '--vm', 'exit 0',
                             '--vm', 'exit 7'], stdout=subprocess.PIPE)
     try:
-        out, _ = run.communicate(timeout=320)
+        out, _ = run.communicate(timeout=580)
     finally:
         run.kill()
         run.wait(30)
@@ -74,19 +74,19 @@ def status_of_the_command():
 
 def death_is_no_success():
     """A guest that panics, and a QEMU that refuses its options, are failures."""
-    with VmSet(timeout=300) as vms:
+    with VmSet() as vms:
         vm = vms.add('a', qemu=['-device', 'no-such-device'])
         try:
             vms.start()
             raise lab.Failure('a QEMU that cannot start counted as booted')
         except VmError as err:
             lab.check('no-such-device' in str(err), f'the error does not name the device: {err}')
-    with VmSet(timeout=300) as vms:
+    with VmSet() as vms:
         vm = vms.add('a')
         vms.start()
         job = vm.start_job('echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger')
         try:
-            job.wait(60)
+            job.wait()
             raise lab.Failure(f'a panic ended the job with {job.status}')
         except VmError:
             lab.check(vm.ended, 'QEMU outlived the panic')

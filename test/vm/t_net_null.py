@@ -21,23 +21,23 @@ def packets_of(lines):
 
 
 def testpmd_on_net_null():
-    with VmSet(timeout=300) as vms:
+    with VmSet() as vms:
         vm = vms.add('a')
         vms.start()
         job = vm.start_job(TESTPMD, stdin=True)
-        job.ask('set fwd io', timeout=90)
+        job.ask('set fwd io', timeout=120)
         lab.check(packets_of(job.ask('show port stats 0')) == 0, 'packets before start')
         maps = vm.check('cat /proc/$(pidof dpdk-testpmd)/maps')
         lab.check('/librte_net_ivshmem.so.' in maps, 'EAL did not load our plugin by itself')
         job.ask('start')
-        vm.wait_until(lambda: packets_of(job.ask('show port stats 0')) > 1000,
-                      '1000 packets of net_null', 60)
+        lab.wait_until(lambda: packets_of(job.ask('show port stats 0')) > 1000, 120,
+                       '1000 packets of net_null')
         job.ask('stop')
         job.send('quit\n')
-        status = job.wait(60)
+        status = job.wait()
         lab.check(status == 0, f'testpmd ended with {status}:\n{job.output}')
         # too little memory is an error that reaches us
-        failed = vm.run('hugepages 0; ' + TESTPMD, 90)
+        failed = vm.run('hugepages 0; ' + TESTPMD)
         lab.check(failed.status != 0, 'testpmd ran without hugepages')
         vms.finish()
 

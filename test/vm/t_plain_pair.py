@@ -13,7 +13,7 @@ PING, PONG, HOST = 0x70696e67, 0x706f6e67, 0x686f7374
 
 
 def words_both_ways():
-    with VmSet(timeout=300) as vms:
+    with VmSet() as vms:
         path = vms.region(SIZE)
         with open(path, 'r+b') as stream:
             stream.seek(64)
@@ -28,10 +28,10 @@ def words_both_ways():
             lab.check(seen == f'{HOST:#010x}', f"{vm.name}: the host's word reads {seen}")
         jobs = vms.together({
             a: f'bar=$(bar2 0000:00:10.0); vmtool put $bar 0 {PING}; '
-               f'vmtool wait $bar {LAST} {PONG} 60',
-            b: f'bar=$(bar2 0000:00:10.0); vmtool wait $bar 0 {PING} 60 && '
+               f'vmtool wait $bar {LAST} {PONG} 100',
+            b: f'bar=$(bar2 0000:00:10.0); vmtool wait $bar 0 {PING} 100 && '
                f'vmtool put $bar {LAST} {PONG}',
-        }, timeout=90)
+        }, timeout=120)
         for vm, job in jobs.items():
             lab.check(job.status == 0, f'{vm.name}: status {job.status}:\n{job.output}')
         # a word that nobody writes does not appear
@@ -47,7 +47,7 @@ def words_both_ways():
 
 def bound_to_vfio():
     """The device gets a group of its own behind the vIOMMU, on the bus and behind a port."""
-    with VmSet(timeout=300) as vms:
+    with VmSet() as vms:
         path = vms.region(SIZE)
         vm = vms.add('a', devices=[plain(path, SIZE), plain(path, SIZE, hotplug=True)])
         vms.start()

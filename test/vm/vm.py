@@ -24,8 +24,8 @@ import channel
 import devices
 from channel import VmError, VmTimeout
 
-BOOT_WAIT = 120
-SEND_WAIT = 20
+BOOT_WAIT = 240
+SEND_WAIT = 60
 PROGRESS = 5
 DEFAULTS = {
     'memory': 256, 'hugepages': 32, 'smp': '1,maxcpus=2', 'cpu': 'max', 'accel': 'tcg',
@@ -90,7 +90,7 @@ class Vm:
         self.wait_until(lambda: self.boots >= boots, 'the guest to boot', timeout)
         return self.boot_seconds
 
-    def finish(self, timeout=30):
+    def finish(self, timeout=60):
         """Ends the guest in good order; raises VmError unless it left the way it should."""
         self.channel_send('exit')
         self.wait_end(timeout)
@@ -98,7 +98,7 @@ class Vm:
             raise VmError(f'{self.name}: QEMU ended with {self.exit_code} instead of '
                           f'{devices.EXIT_VALUE}{self._tail()}')
 
-    def wait_end(self, timeout=30):
+    def wait_end(self, timeout=60):
         """Waits until QEMU has ended; returns its exit code (negative: signal)."""
         self.wait_until(lambda: self.ended, 'QEMU to end', timeout)
         return self.exit_code
@@ -133,7 +133,7 @@ class Vm:
                     self.owner.progress(self.name, f'waiting for {what}, '
                                         f'{time.monotonic() - begun:.0f} s of {end - begun:.0f} s')
 
-    def wait_console(self, pattern, timeout=60, begin=0):
+    def wait_console(self, pattern, timeout=120, begin=0):
         """Waits for a console line with the pattern; returns the match."""
         self.wait_until(lambda: channel.search(self.console, pattern, begin) is not None,
                         f"'{pattern}' on the console", timeout)
@@ -164,13 +164,13 @@ class Vm:
         self.channel_send('runi' if stdin else 'run', job.number, script)
         return job
 
-    def run(self, script, timeout=60):
+    def run(self, script, timeout=120):
         """Runs a script to its end; returns the Job (status, lines, output)."""
         job = self.start_job(script)
         job.wait(timeout)
         return job
 
-    def check(self, script, timeout=60):
+    def check(self, script, timeout=120):
         """run() that raises VmError unless the status is 0; returns the output."""
         job = self.run(script, timeout)
         if job.status != 0:
@@ -178,7 +178,7 @@ class Vm:
                           + job.output)
         return job.output
 
-    def qmp(self, name, timeout=20, **arguments):
+    def qmp(self, name, timeout=60, **arguments):
         """Runs a QMP command (arguments by keyword); returns its result."""
         with self.cond:
             self.qmp_count += 1
@@ -191,7 +191,7 @@ class Vm:
             raise VmError(f'{self.name}: QMP {name}: {reply["error"]["desc"]}')
         return reply.get('return')
 
-    def wait_event(self, name, timeout=30, begin=0):
+    def wait_event(self, name, timeout=60, begin=0):
         """Waits for a QMP event, e.g. DEVICE_DELETED; returns it."""
         events = self.qmp_state.events
 
@@ -209,7 +209,7 @@ class Vm:
         self.wait_ready(timeout, boots)
         self.qmp('set-action', reboot='shutdown')
 
-    def device_del(self, index=0, timeout=60):
+    def device_del(self, index=0, timeout=120):
         """Unplugs the index-th ivshmem device (a hotplug one) and waits until it is gone."""
         begin = len(self.qmp_state.events)
         self.qmp('device_del', id=f'ivshmem{index}')
@@ -223,7 +223,7 @@ class Vm:
         """Lets a paused machine run on."""
         self.qmp('cont')
 
-    def quit(self, timeout=30):
+    def quit(self, timeout=60):
         """Ends QEMU through QMP, behind the guest's back; returns the exit code."""
         try:
             self.qmp('quit', timeout)

@@ -129,7 +129,7 @@ class Server:
 class VmSet:
     """See the top of this file. echo: a stream for all lines, None for silence; logs: a folder."""
 
-    def __init__(self, timeout=300, echo=sys.stdout, logs=None):
+    def __init__(self, timeout=600, echo=sys.stdout, logs=None):
         self.begun = time.monotonic()
         self.deadline = self.begun + timeout
         self.echo, self.logs = echo, logs
@@ -258,7 +258,7 @@ class VmSet:
             if vm.process is not None and not vm.ended:
                 vm.finish()
 
-    def together(self, scripts, timeout=60):
+    def together(self, scripts, timeout=120):
         """Runs {vm: script} at the same time; returns {vm: Job} when all have ended."""
         jobs = collections.OrderedDict((vm, vm.start_job(script)) for vm, script in scripts.items())
         end = time.monotonic() + timeout
