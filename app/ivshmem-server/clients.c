@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * Clients come, get their messages and go.
+ *
+ * event                        what follows
+ * connection, a slot is free   slot LIVE; the others are told, then the newcomer; the others rung
+ * connection, none is free     closed, logged
+ * end of file from a client    slot LEFT; the others rung
+ * data from a client           slot DROPPED; the others rung
+ * client does not read         slot DROPPED after --client-timeout; the others rung
+ *
+ * Invariants:
+ *  E1 (server.c). What goes wrong with a client is noted; only ivshmem_clients_reap() destroys,
+ *      when nobody holds a peer.
+ * Threads: one.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clients.h"
+#include "log.h"
+#include "peer.h"
+
+#define IVSHMEM_REFUSED_LOG_MS	1000
+
+static uint64_t
+ivshmem_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Send the peer what it can take; note it for the end if it is lost. */
+static void
+ivshmem_client_pump(struct ivshmem_server *server, struct ivshmem_peer *peer)
+{
+	const bool waited = peer->waits;
+	int ret;
+
+	if (peer->ending)
+		return;
+	ret = ivshmem_peer_flush(peer, &server->slots, server->region.fd, ivshmem_now_ms());
+	peer->waits = ret == -EAGAIN;
+	peer->starved = ret == -ETOOMANYREFS;
+	if (peer->starved)
+		ivshmem_log(IVSHMEM_LOG_DEBUG, "id=%" PRIu32 " waits for fds in flight", peer->id);
+	if (ret == -EPIPE || ret == -ECONNRESET) {
+		/* its receiving half is closed: only an end of file says that all of it is */
+		if (ivshmem_peer_listen(peer) == 0)
+			ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
+		else
+			ivshmem_peer_end(peer, IVSHMEM_SLOT_LEFT, -ret);
+	} else if (ret != 0 && !peer->waits && !peer->starved) {
+		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
+	}
+	if (peer->waits == waited)
+		return;
+	ret = ivshmem_server_watch(server, EPOLL_CTL_MOD, peer->fd, peer->id,
+				   EPOLLIN | (peer->waits ? EPOLLOUT : 0));
+	if (ret != 0)
+		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
+}
+
+/* Every slot is taken: say so, but not a thousand times a second. */
+static void
+ivshmem_clients_refuse(struct ivshmem_server *server)
+{
+	const uint64_t now = ivshmem_now_ms();
+
+	server->refused++;
+	if (server->refused_ms != 0 && now - server->refused_ms < IVSHMEM_REFUSED_LOG_MS)
+		return;
+	ivshmem_log(IVSHMEM_LOG_INFO, "refused %" PRIu64 " connection(s): all %" PRIu32
+		    " ports are taken; stop a client, or start the server with more --ports",
+		    server->refused, server->slots.cnt);
+	server->refused = 0;
+	server->refused_ms = now;
+}
+
+/* Tell the others of the newcomer and the newcomer of all, in the protocol's order. */
+static void
+ivshmem_clients_introduce(struct ivshmem_server *server, struct ivshmem_peer *peer)
+{
+	const struct ivshmem_slots *slots = &server->slots;
+
+	for (uint32_t id = 0; id < slots->cnt; id++) {
+		if (id == peer->id || slots->slot[id].fds == NULL)
+			continue;
+		ivshmem_peer_tell(peer, id);
+		if (slots->slot[id].peer == NULL)
+			continue;
+		ivshmem_peer_tell(slots->slot[id].peer, peer->id);
+		ivshmem_client_pump(server, slots->slot[id].peer);
+	}
+	ivshmem_peer_tell(peer, peer->id);
+	ivshmem_client_pump(server, peer);
+}
+
+void
+ivshmem_clients_hear(struct ivshmem_server *server, uint32_t id, uint32_t events)
+{
+	struct ivshmem_peer *peer = server->slots.slot[id].peer;
+	int ret = 0;
+
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+		ret = ivshmem_peer_listen(peer);
+	if (ret == -EPIPE)
+		ivshmem_peer_end(peer, IVSHMEM_SLOT_LEFT, 0);
+	else if (ret == -ECONNRESET)
+		ivshmem_peer_end(peer, IVSHMEM_SLOT_LEFT, ECONNRESET);
+	else if (ret != 0)
+		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
+	else if ((events & EPOLLOUT) != 0)
+		ivshmem_client_pump(server, peer);
+}
+
+static const char *
+ivshmem_cause_text(const struct ivshmem_peer *peer)
+{
+	if (peer->cause == 0)
+		return "closed by the client";
+	if (peer->cause == EPROTO)
+		return "the client sent data";
+	if (peer->cause == ETIMEDOUT)
+		return "the client does not read its messages";
+	return strerror(peer->cause);
+}
+
+static void
+ivshmem_client_detach(struct ivshmem_server *server, struct ivshmem_peer *peer)
+{
+	struct ivshmem_slots *slots = &server->slots;
+
+	ivshmem_slots_detach(slots, peer->id, peer->state, peer->cause);
+	ivshmem_log(IVSHMEM_LOG_INFO, "detach id=%" PRIu32 " life=%" PRIu32 " pid=%d state=%s"
+		    " sent=%" PRIu64 " clients=%" PRIu32 "/%" PRIu32 ": %s", peer->id,
+		    slots->slot[peer->id].life, (int)peer->pid,
+		    peer->state == IVSHMEM_SLOT_LEFT ? "left" : "dropped", peer->sent,
+		    slots->live, slots->cnt, ivshmem_cause_text(peer));
+	ivshmem_slots_ring_others(slots, peer->id);
+	ivshmem_peer_destroy(peer);
+}
+
+void
+ivshmem_clients_reap(struct ivshmem_server *server)
+{
+	struct ivshmem_peer *peer;
+
+	for (uint32_t id = 0; id < server->slots.cnt; id++) {
+		peer = server->slots.slot[id].peer;
+		if (peer != NULL && peer->ending)
+			ivshmem_client_detach(server, peer);
+	}
+}
+
+/* A client may be gone without its end of file having been looked at: its slot is free then. */
+static void
+ivshmem_clients_hear_all(struct ivshmem_server *server)
+{
+	for (uint32_t id = 0; id < server->slots.cnt; id++)
+		if (server->slots.slot[id].peer != NULL)
+			ivshmem_clients_hear(server, id, EPOLLIN);
+	ivshmem_clients_reap(server);
+}
+
+void
+ivshmem_clients_attach(struct ivshmem_server *server, int fd)
+{
+	struct ivshmem_slots *slots = &server->slots;
+	struct ivshmem_peer *peer = NULL;
+	int id = ivshmem_slots_choose(slots);
+	int ret;
+
+	if (id == -ENOSPC) {
+		ivshmem_clients_hear_all(server);
+		id = ivshmem_slots_choose(slots);
+	}
+	if (id == -ENOSPC)
+		ivshmem_clients_refuse(server);
+	else if (id < 0)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "refused a connection: no eventfds: %s",
+			    strerror(-id));
+	else
+		peer = ivshmem_peer_create(fd, id, slots->cnt);
+	if (peer == NULL) {
+		close(fd);
+		return;
+	}
+	ivshmem_slots_attach(slots, id, peer);
+	ivshmem_log(IVSHMEM_LOG_INFO, "attach id=%d life=%" PRIu32 " pid=%d uid=%d clients=%" PRIu32
+		    "/%" PRIu32, id, slots->slot[id].life, (int)peer->pid, (int)peer->uid,
+		    slots->live, slots->cnt);
+	ret = ivshmem_server_watch(server, EPOLL_CTL_ADD, fd, id, EPOLLIN);
+	if (ret != 0)
+		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
+	ivshmem_clients_introduce(server, peer);
+	ivshmem_slots_ring_others(slots, id);
+}
+
+void
+ivshmem_clients_tick(struct ivshmem_server *server)
+{
+	const uint64_t limit_ms = (uint64_t)server->options->timeout * 1000;
+	const uint64_t now = ivshmem_now_ms();
+	struct ivshmem_peer *peer;
+
+	for (uint32_t id = 0; id < server->slots.cnt; id++) {
+		peer = server->slots.slot[id].peer;
+		if (peer == NULL)
+			continue;
+		if (peer->starved)
+			ivshmem_client_pump(server, peer);
+		if (peer->waits && now > peer->progress_ms && now - peer->progress_ms >= limit_ms)
+			ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, ETIMEDOUT);
+	}
+}
+
+void
+ivshmem_clients_destroy(struct ivshmem_server *server)
+{
+	if (server->slots.slot == NULL)
+		return;
+	ivshmem_slots_retire(&server->slots);
+	for (uint32_t id = 0; id < server->slots.cnt; id++) {
+		ivshmem_peer_destroy(server->slots.slot[id].peer);
+		server->slots.slot[id].peer = NULL;
+	}
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * Listen on a path of AF_UNIX: never take a living server's, never leave a dead one's in the way.
+ *
+ * Threads: one.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "listen.h"
+
+#define IVSHMEM_BACKLOG 128
+
+static int
+ivshmem_listen_address(const char *path, struct sockaddr_un *address, struct ivshmem_fault *fault)
+{
+	const size_t len = strlen(path);
+
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (len >= sizeof(address->sun_path))
+		return IVSHMEM_FAULT(fault, -ENAMETOOLONG, "the path has %zu bytes, at most %zu are"
+				     " possible", len, sizeof(address->sun_path) - 1);
+	memcpy(address->sun_path, path, len + 1);
+	return 0;
+}
+
+/*
+ * connect() of a datagram socket as an errno: EPROTOTYPE when a stream socket has the address. So a
+ * living server does not notice, where a connection would be a client to it.
+ */
+static int
+ivshmem_listen_connect(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int error = 0;
+
+	if (fd < 0)
+		return errno;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+int
+ivshmem_listen_probe(const char *path, struct ivshmem_fault *fault)
+{
+	struct sockaddr_un address;
+	struct stat st;
+	int error;
+	int ret;
+
+	ret = ivshmem_listen_address(path, &address, fault);
+	if (ret != 0)
+		return ret;
+	if (lstat(path, &st) != 0) {
+		if (errno == ENOENT)
+			return 0;
+		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
+	}
+	if (!S_ISSOCK(st.st_mode))
+		return IVSHMEM_FAULT(fault, -EEXIST, "it exists and is no socket; remove it or give"
+				     " another --socket");
+	error = ivshmem_listen_connect(&address);
+	if (error == ECONNREFUSED || error == ENOENT)
+		return 0;
+	if (error == 0 || error == EPROTOTYPE)
+		return IVSHMEM_FAULT(fault, -EADDRINUSE, "a living server listens there; stop it or"
+				     " give another --socket");
+	return IVSHMEM_FAULT(fault, -error, "%s", strerror(error));
+}
+
+static int
+ivshmem_listen_bind(struct ivshmem_listen *listener, const struct sockaddr_un *address, mode_t mode)
+{
+	struct stat st;
+	mode_t old;
+	int ret;
+
+	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (listener->fd < 0)
+		return -errno;
+	old = umask(0777 & ~mode);	/* no moment with other permissions */
+	ret = bind(listener->fd, (const struct sockaddr *)address, sizeof(*address));
+	ret = ret != 0 ? -errno : 0;
+	umask(old);
+	if (ret == 0 && lstat(listener->path, &st) == 0) {
+		listener->dev = st.st_dev;
+		listener->ino = st.st_ino;
+	}
+	if (ret == 0 && listen(listener->fd, IVSHMEM_BACKLOG) != 0)
+		ret = -errno;
+	return ret;
+}
+
+int
+ivshmem_listen_open(struct ivshmem_listen *listener, const char *path, mode_t mode,
+		    struct ivshmem_fault *fault)
+{
+	struct sockaddr_un address;
+	struct stat st;
+	int ret;
+
+	*listener = (struct ivshmem_listen){ .fd = -1, .path = path };
+	ret = ivshmem_listen_address(path, &address, fault);
+	if (ret == 0)
+		ret = ivshmem_listen_probe(path, fault);
+	if (ret != 0)
+		return ret;
+	if (lstat(path, &st) == 0 && unlink(path) != 0)
+		return IVSHMEM_FAULT(fault, -errno, "the socket of a dead server can not be"
+				     " removed: %s", strerror(errno));
+	ret = ivshmem_listen_bind(listener, &address, mode);
+	if (ret != 0) {
+		ivshmem_listen_close(listener);
+		return IVSHMEM_FAULT(fault, ret, "%s", strerror(-ret));
+	}
+	return 0;
+}
+
+void
+ivshmem_listen_close(struct ivshmem_listen *listener)
+{
+	struct stat st;
+
+	if (listener->fd < 0)
+		return;
+	if (listener->ino != 0 && lstat(listener->path, &st) == 0 &&
+	    st.st_dev == listener->dev && st.st_ino == listener->ino)
+		unlink(listener->path);
+	close(listener->fd);
+	listener->fd = -1;
+}

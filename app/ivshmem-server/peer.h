@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * A connected client and the messages that it has yet to get.
+ *
+ * The order of messages: version, own id, memory, the vectors of every other id that was ever
+ * given, the own vectors; later the vectors of ids that are given for the first time.
+ */
+
+#ifndef IVSHMEM_SERVER_PEER_H
+#define IVSHMEM_SERVER_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "slots.h"
+
+struct ivshmem_peer {
+	int fd;
+	uint32_t id;
+	pid_t pid;		/* as of SO_PEERCRED, for people */
+	uid_t uid;
+	uint64_t sent;		/* messages */
+	uint64_t progress_ms;	/* when a message was sent last, or had to wait */
+	uint32_t greeting;	/* of the first three messages, those sent */
+	uint32_t vector;	/* next vector of the first id in the queue */
+	uint32_t head;		/* ids queued from here ... */
+	uint32_t tail;		/* ... to here */
+	uint16_t *ids;		/* each id at most once, so the queue never wraps */
+	bool *told;		/* by id: queued, once and for all */
+	bool waits;		/* for its socket to become writable */
+	bool starved;		/* the kernel lets no more fds travel; tried again each second */
+	bool ending;		/* to be detached, with the next two */
+	enum ivshmem_slot_state state;
+	uint32_t cause;
+};
+
+/* Take over a connection: fd belongs to the peer from here on. Returns NULL without memory. */
+struct ivshmem_peer *ivshmem_peer_create(int fd, uint32_t id, uint32_t port_cnt);
+
+/* Close the connection and free the peer; NULL is accepted. */
+void ivshmem_peer_destroy(struct ivshmem_peer *peer);
+
+/* Queue the vectors of an id, unless the peer was told of it already. */
+void ivshmem_peer_tell(struct ivshmem_peer *peer, uint32_t id);
+
+/*
+ * Send what can be sent. Returns 0 when the queue is empty, -EAGAIN when the socket is full,
+ * -ETOOMANYREFS when the kernel holds too many fds in flight, another -errno when the peer is lost.
+ */
+int ivshmem_peer_flush(struct ivshmem_peer *peer, const struct ivshmem_slots *slots, int mem_fd,
+		       uint64_t now_ms);
+
+/*
+ * The socket is readable. Returns 0 when nothing was there, -EPIPE at end of file, -EPROTO when the
+ * client sent something, another -errno of its socket.
+ */
+int ivshmem_peer_listen(struct ivshmem_peer *peer);
+
+/* Note that the peer is to be detached; the first reason stays. */
+void ivshmem_peer_end(struct ivshmem_peer *peer, enum ivshmem_slot_state state, uint32_t cause);
+
+#endif /* IVSHMEM_SERVER_PEER_H */

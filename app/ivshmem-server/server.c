@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * The event loop, and what has to be there before it runs.
+ *
+ * event                        what follows
+ * connection                   clients.c
+ * end of file, data, room      clients.c
+ * no fd for a connection       none is accepted until the next second
+ * a second went by             heartbeat; clients.c looks at its patience
+ * SIGTERM, SIGINT              the loop ends
+ *
+ * Invariants:
+ *  E1. One event is taken at a time and clients are destroyed only between events, so an event
+ *      never meets one that is gone.
+ *  E2. Nothing in the loop blocks but epoll_wait().
+ * Threads: one.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "clients.h"
+#include "log.h"
+#include "server.h"
+
+/* What an event is about: a client's id, or one of these. */
+enum ivshmem_source {
+	IVSHMEM_SOURCE_LISTENER = IVSHMEM_ABI_PORTS_MAX,
+	IVSHMEM_SOURCE_TIMER,
+	IVSHMEM_SOURCE_SIGNAL,
+};
+
+/* Connections taken at one event, so that a flood of them does not keep the clients waiting. */
+#define IVSHMEM_ACCEPT_BURST	16
+
+/* File descriptors that are neither eventfds nor connections, generously. */
+#define IVSHMEM_FDS_OWN		32u
+
+int
+ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, uint32_t source,
+		     uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.u32 = source };
+
+	return epoll_ctl(server->epoll_fd, op, fd, &event) != 0 ? -errno : 0;
+}
+
+/* accept() failed: with what may pass, or for want of something that may come back. */
+static void
+ivshmem_server_pause(struct ivshmem_server *server, int error)
+{
+	if (error == EAGAIN || error == EINTR || error == ECONNABORTED || error == EPERM)
+		return;
+	server->deaf = true;
+	if (!server->deaf_said)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "no connection can be accepted: %s; trying again"
+			    " each second", strerror(error));
+	server->deaf_said = true;
+	ivshmem_server_watch(server, EPOLL_CTL_MOD, server->listener.fd, IVSHMEM_SOURCE_LISTENER,
+			     0);
+}
+
+static void
+ivshmem_server_accept(struct ivshmem_server *server)
+{
+	int fd;
+
+	for (int i = 0; i < IVSHMEM_ACCEPT_BURST; i++) {
+		fd = accept4(server->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			ivshmem_server_pause(server, errno);
+			return;
+		}
+		if (server->deaf_said)
+			ivshmem_log(IVSHMEM_LOG_INFO, "connections are accepted again");
+		server->deaf_said = false;
+		ivshmem_clients_attach(server, fd);
+	}
+}
+
+/* Once a second: the beat, the patience with clients, another try to accept. */
+static void
+ivshmem_server_tick(struct ivshmem_server *server)
+{
+	uint64_t ticks;
+
+	if (read(server->timer_fd, &ticks, sizeof(ticks)) != sizeof(ticks))
+		return;
+	ivshmem_slots_beat(&server->slots);
+	ivshmem_clients_tick(server);
+	if (server->deaf) {
+		server->deaf = false;
+		ivshmem_server_watch(server, EPOLL_CTL_MOD, server->listener.fd,
+				     IVSHMEM_SOURCE_LISTENER, EPOLLIN);
+	}
+}
+
+static void
+ivshmem_server_handle(struct ivshmem_server *server, const struct epoll_event *event)
+{
+	struct signalfd_siginfo signal_info;
+	const uint32_t source = event->data.u32;
+
+	switch (source) {
+	case IVSHMEM_SOURCE_LISTENER:
+		ivshmem_server_accept(server);
+		break;
+	case IVSHMEM_SOURCE_TIMER:
+		ivshmem_server_tick(server);
+		break;
+	case IVSHMEM_SOURCE_SIGNAL:
+		if (read(server->signal_fd, &signal_info, sizeof(signal_info)) < 0)
+			break;
+		ivshmem_log(IVSHMEM_LOG_INFO, "stop: %s", strsignal(signal_info.ssi_signo));
+		server->stop = true;
+		break;
+	default:
+		ivshmem_clients_hear(server, source, event->events);
+		break;
+	}
+}
+
+int
+ivshmem_server_run(struct ivshmem_server *server)
+{
+	struct epoll_event event;
+	int cnt;
+
+	while (!server->stop) {
+		cnt = epoll_wait(server->epoll_fd, &event, 1, -1);
+		if (cnt < 0 && errno != EINTR)
+			return -errno;
+		if (cnt == 1)
+			ivshmem_server_handle(server, &event);
+		ivshmem_clients_reap(server);
+	}
+	return 0;
+}
+
+/* As many fds as the system allows; refuse what they do not suffice for. */
+static int
+ivshmem_server_raise_limit(uint32_t ports, uint32_t vectors)
+{
+	const uint64_t need = (uint64_t)ports * vectors + ports + IVSHMEM_FDS_OWN;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return -errno;
+	if (limit.rlim_max == RLIM_INFINITY || need <= limit.rlim_max)
+		return 0;
+	ivshmem_log(IVSHMEM_LOG_ERROR, "--ports %" PRIu32 " with --vectors %" PRIu32
+		    " need %" PRIu64 " file descriptors, the limit (ulimit -Hn) is %" PRIu64
+		    "; take fewer or raise the limit", ports, vectors, need,
+		    (uint64_t)limit.rlim_max);
+	return -EMFILE;
+}
+
+static int
+ivshmem_server_open_sources(struct ivshmem_server *server)
+{
+	const struct itimerspec second = { .it_interval.tv_sec = 1, .it_value.tv_sec = 1 };
+	sigset_t set;
+	int ret;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	server->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	server->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (server->epoll_fd < 0 || server->timer_fd < 0 || server->signal_fd < 0 ||
+	    timerfd_settime(server->timer_fd, 0, &second, NULL) != 0)
+		return -errno;
+	ret = ivshmem_server_watch(server, EPOLL_CTL_ADD, server->timer_fd, IVSHMEM_SOURCE_TIMER,
+				   EPOLLIN);
+	if (ret == 0)
+		ret = ivshmem_server_watch(server, EPOLL_CTL_ADD, server->signal_fd,
+					   IVSHMEM_SOURCE_SIGNAL, EPOLLIN);
+	if (ret == 0)
+		ret = ivshmem_server_watch(server, EPOLL_CTL_ADD, server->listener.fd,
+					   IVSHMEM_SOURCE_LISTENER, EPOLLIN);
+	return ret;
+}
+
+/* The region, after a look at the socket and the limits: what fails, fails early. */
+static int
+ivshmem_server_open_region(struct ivshmem_server *server, uint32_t *vectors)
+{
+	const struct ivshmem_options *options = server->options;
+	const struct ivshmem_layout *layout = &server->region.layout;
+	struct ivshmem_fault fault;
+	int ret;
+
+	ret = ivshmem_listen_probe(options->socket_path, &fault);
+	if (ret != 0) {
+		ivshmem_log(IVSHMEM_LOG_ERROR, "--socket %s: %s", options->socket_path, fault.text);
+		return ret == -EINVAL ? -EIO : ret;
+	}
+	ret = ivshmem_region_open(options, &server->region, &fault);
+	if (ret == -EINVAL)
+		ivshmem_options_blame(&fault);
+	else if (ret != 0)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "%s: %s", server->region.name, fault.text);
+	if (ret != 0)
+		return ret;
+	*vectors = ivshmem_options_vectors(options, layout);
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s%s: %" PRIu64 " bytes, %" PRIu32 " ports of %" PRIu32
+		    " queues and %" PRIu32 " vectors, rings of %" PRIu32 ", %" PRIu32
+		    " buffers of %" PRIu32 " bytes a port", server->region.name,
+		    server->region.reused ? ", used on" : "", layout->total_len, layout->port_cnt,
+		    layout->queue_cnt, *vectors, layout->ring_slots, layout->buf_cnt,
+		    layout->buf_len);
+	return ivshmem_server_raise_limit(layout->port_cnt, *vectors);
+}
+
+int
+ivshmem_server_create(struct ivshmem_server *server, const struct ivshmem_options *options)
+{
+	struct ivshmem_fault fault = { "" };
+	uint32_t vectors;
+	int ret;
+
+	*server = (struct ivshmem_server){
+		.options = options,
+		.region = { .fd = -1, .lock_fd = -1 },
+		.listener = { .fd = -1 },
+		.epoll_fd = -1,
+		.timer_fd = -1,
+		.signal_fd = -1,
+	};
+	ret = ivshmem_server_open_region(server, &vectors);
+	if (ret == 0) {
+		ret = ivshmem_slots_create(&server->slots, server->region.base,
+					   &server->region.layout, vectors);
+		if (ret != 0)
+			ivshmem_log(IVSHMEM_LOG_ERROR, "slots: %s", strerror(-ret));
+	}
+	if (ret == 0) {
+		ret = ivshmem_listen_open(&server->listener, options->socket_path,
+					  options->socket_mode, &fault);
+		if (ret != 0)
+			ivshmem_log(IVSHMEM_LOG_ERROR, "--socket %s: %s", options->socket_path,
+				    fault.text);
+	}
+	if (ret == 0) {
+		ret = ivshmem_server_open_sources(server);
+		if (ret != 0)
+			ivshmem_log(IVSHMEM_LOG_ERROR, "event loop: %s", strerror(-ret));
+	}
+	if (ret != 0)
+		ivshmem_server_destroy(server, true);
+	return ret;
+}
+
+void
+ivshmem_server_destroy(struct ivshmem_server *server, bool failed)
+{
+	const int fds[] = { server->epoll_fd, server->timer_fd, server->signal_fd };
+
+	ivshmem_listen_close(&server->listener);
+	ivshmem_clients_destroy(server);
+	ivshmem_slots_destroy(&server->slots);
+	ivshmem_region_close(&server->region, failed || server->region.shm);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}

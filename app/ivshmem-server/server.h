@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * The server: a region, its slots, a socket, and the loop that serves them.
+ */
+
+#ifndef IVSHMEM_SERVER_SERVER_H
+#define IVSHMEM_SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "listen.h"
+#include "options.h"
+#include "region.h"
+#include "slots.h"
+
+struct ivshmem_server {
+	const struct ivshmem_options *options;
+	struct ivshmem_region region;
+	struct ivshmem_slots slots;
+	struct ivshmem_listen listener;
+	int epoll_fd;
+	int timer_fd;
+	int signal_fd;
+	bool stop;
+	bool deaf;		/* no connection is accepted until the next second */
+	bool deaf_said;		/* and that was logged */
+	uint64_t refused;	/* connections turned away for want of a slot, not logged yet */
+	uint64_t refused_ms;	/* when that was logged last */
+};
+
+/*
+ * Reserve and format the region, listen on the socket. The options must outlive the server. Returns
+ * 0, or -errno after logging why; then nothing is left behind. -EINVAL: an option is at fault.
+ */
+int ivshmem_server_create(struct ivshmem_server *server, const struct ivshmem_options *options);
+
+/* Serve until SIGTERM or SIGINT, which the caller has blocked. Returns 0 or -errno. */
+int ivshmem_server_run(struct ivshmem_server *server);
+
+/* Watch an fd for events of a source: EPOLL_CTL_*, fd, client's id, EPOLL*. Returns 0 or -errno. */
+int ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, uint32_t source,
+			 uint32_t events);
+
+/* Remove all that create made; a region in a file stays, unless the server failed to start. */
+void ivshmem_server_destroy(struct ivshmem_server *server, bool failed);
+
+#endif /* IVSHMEM_SERVER_SERVER_H */

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * Ids are slots are port numbers.
+ *
+ * Invariants:
+ *  S1. The eventfds of an id are made once, when it is first given, live as long as the server and
+ *      go to every client that gets the id. So nobody has to be told of them twice, and nobody is
+ *      ever told that a peer left: QEMU frees memory twice on either.
+ *  S2. The table is written before anybody hears of a change: on attach before the newcomer has its
+ *      id, on detach before the others are rung.
+ *  S3. Lives and the epoch are kept privately; what others may have written into the table is read
+ *      once, at the start.
+ * Threads: one.
+ * Trust: a client may have filled its eventfd and made it blocking; it is only written to when that
+ *      can not block.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "ivshmem_atomic.h"
+
+#include "slots.h"
+
+int
+ivshmem_slots_create(struct ivshmem_slots *slots, void *base, const struct ivshmem_layout *layout,
+		     uint32_t vectors)
+{
+	struct ivshmem_superblock_shm *super = ivshmem_layout_superblock(base);
+	struct ivshmem_slot_shm *shm;
+
+	*slots = (struct ivshmem_slots){
+		.base = base,
+		.layout = layout,
+		.cnt = layout->port_cnt,
+		.vectors = vectors,
+	};
+	slots->slot = calloc(slots->cnt, sizeof(slots->slot[0]));
+	if (slots->slot == NULL)
+		return -ENOMEM;
+	while (slots->epoch == 0)
+		if (getrandom(&slots->epoch, sizeof(slots->epoch), 0) < 0 && errno != EINTR)
+			return -errno;
+	for (uint32_t id = 0; id < slots->cnt; id++) {
+		shm = ivshmem_layout_slot(base, layout, id);
+		slots->slot[id].life = ivshmem_load64(&shm->row) >> 32;	/* S3 */
+	}
+	slots->beat = ivshmem_load64(&super->server_beat);
+	ivshmem_store64_release(&super->server_epoch, slots->epoch);
+	return 0;
+}
+
+/* Whether the slot's last port left cleanly. */
+static bool
+ivshmem_slot_is_reset(const struct ivshmem_slots *slots, uint32_t id)
+{
+	const struct ivshmem_section_shm *section =
+		ivshmem_layout_section(slots->base, slots->layout, id);
+
+	return (uint32_t)ivshmem_load64(&section->row) == IVSHMEM_PORT_RESET;
+}
+
+static int
+ivshmem_slot_make_fds(const struct ivshmem_slots *slots, struct ivshmem_slot *slot)
+{
+	uint32_t vector;
+	int error;
+
+	slot->fds = calloc(slots->vectors, sizeof(slot->fds[0]));
+	if (slot->fds == NULL)
+		return -ENOMEM;
+	for (vector = 0; vector < slots->vectors; vector++) {
+		slot->fds[vector] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (slot->fds[vector] < 0)
+			break;
+	}
+	if (vector == slots->vectors)
+		return 0;
+	error = errno;
+	while (vector > 0)
+		close(slot->fds[--vector]);
+	free(slot->fds);
+	slot->fds = NULL;
+	return -error;
+}
+
+int
+ivshmem_slots_choose(struct ivshmem_slots *slots)
+{
+	int chosen = -1;
+	int ret;
+
+	for (uint32_t id = 0; id < slots->cnt; id++) {
+		if (slots->slot[id].peer != NULL)
+			continue;
+		if (chosen < 0)
+			chosen = id;
+		if (ivshmem_slot_is_reset(slots, id)) {
+			chosen = id;
+			break;
+		}
+	}
+	if (chosen < 0)
+		return -ENOSPC;
+	if (slots->slot[chosen].fds != NULL)
+		return chosen;
+	ret = ivshmem_slot_make_fds(slots, &slots->slot[chosen]);
+	return ret != 0 ? ret : chosen;
+}
+
+static void
+ivshmem_slot_write(const struct ivshmem_slots *slots, uint32_t id, enum ivshmem_slot_state state,
+		   uint32_t cause)
+{
+	struct ivshmem_slot_shm *shm = ivshmem_layout_slot(slots->base, slots->layout, id);
+
+	ivshmem_store64(&shm->server_epoch, slots->epoch);
+	ivshmem_store32(&shm->cause, cause);
+	ivshmem_store32(&shm->vectors, slots->vectors);
+	ivshmem_store64_release(&shm->row, (uint64_t)slots->slot[id].life << 32 | state);
+}
+
+void
+ivshmem_slots_attach(struct ivshmem_slots *slots, uint32_t id, struct ivshmem_peer *peer)
+{
+	slots->slot[id].peer = peer;
+	slots->slot[id].life++;
+	slots->live++;
+	ivshmem_slot_write(slots, id, IVSHMEM_SLOT_LIVE, 0);
+}
+
+void
+ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t id, enum ivshmem_slot_state state,
+		     uint32_t cause)
+{
+	slots->slot[id].peer = NULL;
+	slots->live--;
+	ivshmem_slot_write(slots, id, state, cause);
+}
+
+void
+ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t id)
+{
+	const uint64_t one = 1;
+	struct pollfd can;
+
+	for (uint32_t other = 0; other < slots->cnt; other++) {
+		if (other == id || slots->slot[other].peer == NULL)
+			continue;
+		can = (struct pollfd){ .fd = slots->slot[other].fds[0], .events = POLLOUT };
+		if (poll(&can, 1, 0) != 1 || (can.revents & POLLOUT) == 0)
+			continue;	/* full: the peer has a ring to come anyway */
+		if (write(can.fd, &one, sizeof(one)) != sizeof(one))
+			continue;
+	}
+}
+
+void
+ivshmem_slots_retire(const struct ivshmem_slots *slots)
+{
+	ivshmem_store64_release(&ivshmem_layout_superblock(slots->base)->server_epoch, 0);
+	ivshmem_slots_ring_others(slots, slots->cnt);	/* all of them */
+}
+
+void
+ivshmem_slots_destroy(struct ivshmem_slots *slots)
+{
+	if (slots->slot == NULL)
+		return;
+	for (uint32_t id = 0; id < slots->cnt; id++) {
+		if (slots->slot[id].fds == NULL)
+			continue;
+		for (uint32_t vector = 0; vector < slots->vectors; vector++)
+			close(slots->slot[id].fds[vector]);
+		free(slots->slot[id].fds);
+	}
+	free(slots->slot);
+	slots->slot = NULL;
+}
+
+void
+ivshmem_slots_beat(struct ivshmem_slots *slots)
+{
+	ivshmem_store64(&ivshmem_layout_superblock(slots->base)->server_beat, ++slots->beat);
+}
