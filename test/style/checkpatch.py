@@ -12,8 +12,8 @@ from pathlib import Path
 
 import lab
 
-# ARRAY_SIZE is the kernel's; DPDK's is RTE_DIM, and the layers without DPDK have neither.
-IGNORED = ['ARRAY_SIZE']
+# ARRAY_SIZE and __printf are the kernel's; the layers without DPDK have neither.
+IGNORED = ['ARRAY_SIZE', 'PREFER_DEFINED_ATTRIBUTE_MACRO']
 ALLOWED = re.compile('|'.join([
     # names of the C library that the kernel does not use
     r'CAMELCASE:.*<(PRI[diouxX](8|16|32|64|PTR|MAX)|_Atomic)>',

@@ -40,7 +40,7 @@
 #define POLL_NS 1000000
 #define LINE_MAX_LEN 3900
 #define PROMPT_MS 20
-#define STATUS_MARK '\036'
+enum { STATUS_MARK = '\036' };
 
 static int
 number_parse(const char *text, const char *what, uint64_t *value)
@@ -183,7 +183,7 @@ lines_pass(const char *id)
 }
 
 static int
-usage(void)
+help_print(void)
 {
 	fprintf(stderr, "usage: vmtool exit VALUE | get FILE OFFSET | put FILE OFFSET VALUE | "
 		"wait FILE OFFSET VALUE SECONDS | "
@@ -202,7 +202,7 @@ main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "lines") == 0)
 		return lines_pass(argv[2]);
 	if (argc < 4 || number_parse(argv[3], "offset", &offset) != 0)
-		return usage();
+		return help_print();
 	if (argc >= 5 && number_parse(argv[4], "value", &value) != 0)
 		return 2;
 	if (argc >= 6 && number_parse(argv[5], "time", &seconds) != 0)
@@ -224,5 +224,5 @@ main(int argc, char **argv)
 	}
 	if (argc == 6 && strcmp(argv[1], "wait") == 0)
 		return word_wait(word, (uint32_t)value, seconds);
-	return usage();
+	return help_print();
 }

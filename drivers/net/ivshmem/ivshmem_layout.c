@@ -155,8 +155,8 @@ ivshmem_plan_refuse(const struct ivshmem_geometry *want, struct ivshmem_layout *
 		if (ivshmem_plan_rings(layout, IVSHMEM_DEFAULT_RING_SLOTS))
 			return IVSHMEM_FAULT(fault, -EINVAL, "queues %" PRIu32
 				" does not fit: %" PRIu64 " bytes hold %" PRIu32
-				" ports of %" PRIu32 " queues; take that or a larger size", queues, want->total_len,
-				ports, layout->queue_cnt);
+				" ports of %" PRIu32 " queues; take that or a larger size",
+				queues, want->total_len, ports, layout->queue_cnt);
 	layout->queue_cnt = 1;
 	for (layout->port_cnt = ports / 2; layout->port_cnt >= 2; layout->port_cnt /= 2) {
 		layout->section_len = want->total_len /

@@ -44,7 +44,8 @@ static const struct ivshmem_xstat ivshmem_xstats[] = {
 	{ "rx_bad_chain", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, bad_chain) },
 	{ "rx_too_long", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, too_long) },
 	{ "rx_not_mine", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, not_mine) },
-	{ "rx_discarded_on_restart", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, discarded) },
+	{ "rx_discarded_on_restart", IVSHMEM_XSTAT_RXQ,
+	  offsetof(struct ivshmem_rx_stats, discarded) },
 	{ "rx_bad_index", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, bad_index) },
 	{ "rx_bad_ring", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, bad_dir) },
 	{ "rx_lost_on_restart", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, lost) },
@@ -121,7 +122,7 @@ ivshmem_txq_sum(const struct rte_eth_dev *eth_dev, const struct ivshmem_xstat *x
 }
 
 static uint64_t
-ivshmem_xstat_value(const struct rte_eth_dev *eth_dev, const struct ivshmem_xstat *xstat)
+ivshmem_xstat_raw(const struct rte_eth_dev *eth_dev, const struct ivshmem_xstat *xstat)
 {
 	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 
@@ -142,6 +143,16 @@ ivshmem_xstat_value(const struct rte_eth_dev *eth_dev, const struct ivshmem_xsta
 	return 0;
 }
 
+/* Since the last reset; queues that were set up anew have counted from 0 since. */
+static uint64_t
+ivshmem_xstat_value(const struct rte_eth_dev *eth_dev, unsigned int i)
+{
+	const uint64_t raw = ivshmem_xstat_raw(eth_dev, &ivshmem_xstats[i]);
+	const uint64_t base = ivshmem_dev(eth_dev)->xstats_base[i];
+
+	return raw >= base ? raw - base : raw;
+}
+
 int
 ivshmem_xstats_get(struct rte_eth_dev *eth_dev, struct rte_eth_xstat *xstats, unsigned int n)
 {
@@ -149,7 +160,7 @@ ivshmem_xstats_get(struct rte_eth_dev *eth_dev, struct rte_eth_xstat *xstats, un
 		return RTE_DIM(ivshmem_xstats);
 	for (unsigned int i = 0; i < RTE_DIM(ivshmem_xstats); i++) {
 		xstats[i].id = i;
-		xstats[i].value = ivshmem_xstat_value(eth_dev, &ivshmem_xstats[i]);
+		xstats[i].value = ivshmem_xstat_value(eth_dev, i);
 	}
 	return RTE_DIM(ivshmem_xstats);
 }
@@ -220,6 +231,8 @@ ivshmem_stats_get(struct rte_eth_dev *eth_dev, struct rte_eth_stats *stats,
 int
 ivshmem_stats_reset(struct rte_eth_dev *eth_dev)
 {
+	static_assert(RTE_DIM(ivshmem_xstats) <= IVSHMEM_XSTATS_MAX, "xstats_base");
+
 	for (uint16_t i = 0; i < eth_dev->data->nb_rx_queues; i++) {
 		struct ivshmem_rxq *rxq = eth_dev->data->rx_queues[i];
 
@@ -231,6 +244,14 @@ ivshmem_stats_reset(struct rte_eth_dev *eth_dev)
 
 		if (txq != NULL)
 			txq->base = txq->stats;
+	}
+	for (unsigned int i = 0; i < RTE_DIM(ivshmem_xstats); i++) {
+		const enum ivshmem_xstat_source source = ivshmem_xstats[i].source;
+
+		if (source == IVSHMEM_XSTAT_RX_RING || source == IVSHMEM_XSTAT_TX_RING ||
+		    source == IVSHMEM_XSTAT_DEV)
+			ivshmem_dev(eth_dev)->xstats_base[i] =
+				ivshmem_xstat_raw(eth_dev, &ivshmem_xstats[i]);
 	}
 	return 0;
 }
