@@ -371,7 +371,7 @@ static_assert(sizeof(struct ivshmem_rxq_shm) == 128, "rxq");
  *  64    4  producer  dir_epoch  epoch that the next two fields belong to                     (P4)
  *  68    4  producer  desc_cnt   descriptors of the ring, a power of two, 0 = unused
  *  72    8  producer  desc_off   section offset of the descriptors, a multiple of 64
- *  80    8  producer  prev       pw as the epoch before ended, for the consumer's count of losses
+ *  80    8  producer  prev       pw as the last epoch ended that published, to count losses by
  *  88    8  producer  frames     frames published, for tools
  *  96    8  producer  bytes      their bytes, for tools
  * 104   24  -         reserved1
@@ -409,7 +409,7 @@ static_assert(sizeof(struct ivshmem_prod_shm) == 128, "prod");
  *  72    8  consumer  ret_off      section offset of the return ring, a multiple of 64
  *  80    4  consumer  return_mode  enum ivshmem_return_mode
  *  84    4  -         reserved1
- *  88    8  consumer  prev         cw as the epoch before ended, for the producer's count of losses
+ *  88    8  consumer  prev         cw as the last epoch ended that consumed, to count losses by
  *  96    8  consumer  frames       frames delivered, for tools
  * 104    8  consumer  refused      descriptors refused, for tools
  * 112   16  -         reserved2

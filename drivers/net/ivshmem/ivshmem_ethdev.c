@@ -30,6 +30,15 @@ ivshmem_configure(struct rte_eth_dev *eth_dev)
 	return 0;
 }
 
+/* Small buffers and small rings hold less than the longest frame of the driver. */
+static uint32_t
+ivshmem_frame_max(const struct ivshmem_layout *layout)
+{
+	const uint32_t pieces = RTE_MIN(layout->ring_slots, IVSHMEM_ABI_CHAIN_MAX);
+
+	return RTE_MIN(pieces * (layout->buf_len - layout->headroom), IVSHMEM_FRAME_MAX);
+}
+
 static int
 ivshmem_infos_get(struct rte_eth_dev *eth_dev, struct rte_eth_dev_info *info)
 {
@@ -42,10 +51,10 @@ ivshmem_infos_get(struct rte_eth_dev *eth_dev, struct rte_eth_dev_info *info)
 		.nb_mtu_seg_max = IVSHMEM_ABI_CHAIN_MAX,
 	};
 
-	info->max_rx_pktlen = IVSHMEM_FRAME_MAX;
+	info->max_rx_pktlen = ivshmem_frame_max(layout);
 	info->min_rx_bufsize = IVSHMEM_ABI_LINE;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = IVSHMEM_MTU_MAX;
+	info->max_mtu = ivshmem_frame_max(layout) - IVSHMEM_FRAME_OVERHEAD;
 	info->max_rx_queues = RTE_MIN(layout->queue_cnt, IVSHMEM_QUEUES_MAX);
 	info->max_tx_queues = RTE_MIN(layout->queue_cnt, IVSHMEM_QUEUES_MAX);
 	info->max_mac_addrs = 1;

@@ -23,6 +23,8 @@
 #include "ivshmem_rxtx.h"
 #include "ivshmem_transport.h"
 
+#define IVSHMEM_XSTATS_MAX	32u
+
 struct ivshmem_dev {
 	struct rte_eth_dev_data *data;
 	struct ivshmem_transport transport;
@@ -42,6 +44,7 @@ struct ivshmem_dev {
 	uint64_t link_changes;
 	uint64_t peer_restarts;
 	uint32_t peer_life;
+	uint64_t xstats_base[IVSHMEM_XSTATS_MAX];	/* of rings and port, at the last reset */
 };
 
 static inline struct ivshmem_dev *

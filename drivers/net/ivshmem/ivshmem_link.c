@@ -30,9 +30,16 @@ ivshmem_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The ring went out of use, but the Rx queue has not counted yet what was lost with it. */
+static bool
+ivshmem_link_is_owed(const struct ivshmem_rxq *rxq, uint32_t ring)
+{
+	return ivshmem_load32((const struct ivshmem_u32 *)&rxq->rings[ring].yours) != 0;
+}
+
 /* The rings of the other ports that lead to an Rx queue, as their directories say. */
 static uint32_t
-ivshmem_link_find_rings(const struct ivshmem_dev *dev, uint16_t rxq, uint16_t *list)
+ivshmem_link_find_rings(struct ivshmem_dev *dev, const struct ivshmem_rxq *rxq, uint16_t *list)
 {
 	const struct ivshmem_layout *layout = &dev->layout;
 	uint32_t cnt = 0;
@@ -44,11 +51,16 @@ ivshmem_link_find_rings(const struct ivshmem_dev *dev, uint16_t rxq, uint16_t *l
 		if (source == dev->port.slot)
 			continue;
 		for (uint32_t txq = 0; txq < layout->queue_cnt; txq++) {
-			const uint32_t end = ivshmem_layout_end(layout, dev->port.slot, txq, rxq);
+			const uint32_t ring = source * layout->queue_cnt + txq;
+			const uint32_t end = ivshmem_layout_end(layout, dev->port.slot, txq,
+								rxq->queue_id);
+			const bool used = ivshmem_load32(&ivshmem_layout_prod(section, layout,
+									      end)->desc_cnt) != 0;
 
-			if (ivshmem_load32(&ivshmem_layout_prod(section, layout,
-								end)->desc_cnt) != 0)
-				list[cnt++] = source * layout->queue_cnt + txq;
+			if (!used && !ivshmem_link_is_owed(rxq, ring))
+				continue;
+			list[cnt++] = ring;
+			dev->lists_due |= !used;
 		}
 	}
 	return cnt;
@@ -64,20 +76,24 @@ ivshmem_link_offer_lists(struct rte_eth_dev *eth_dev)
 
 	dev->lists_due = false;
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++) {
-		cnt = ivshmem_link_find_rings(dev, queue, list);
-		if (!ivshmem_rx_list_offer(eth_dev->data->rx_queues[queue], list, cnt))
+		struct ivshmem_rxq *rxq = eth_dev->data->rx_queues[queue];
+
+		cnt = ivshmem_link_find_rings(dev, rxq, list);
+		if (!ivshmem_rx_list_offer(rxq, list, cnt))
 			dev->lists_due = true;
 	}
 }
 
-/* Where each Tx queue should lead, now that the other port says how many Rx queues it has. */
+/* Have each Tx queue look at its consumer (Q3), and lead to one of rxq_cnt queues unless 0. */
 static void
 ivshmem_link_lead_queues(struct rte_eth_dev *eth_dev, uint16_t rxq_cnt)
 {
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
 		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
+		const uint32_t want = ivshmem_load32(&txq->want);
+		const uint32_t rxq = rxq_cnt != 0 ? queue % rxq_cnt : want & UINT16_MAX;
 
-		ivshmem_store32(&txq->want_rxq, queue % rxq_cnt);
+		ivshmem_store32(&txq->want, ((want >> 16) + 1) << 16 | rxq);
 	}
 }
 
@@ -134,8 +150,8 @@ ivshmem_link_look(struct rte_eth_dev *eth_dev)
 	}
 	if (!dev->started)
 		return false;
-	if ((changed & IVSHMEM_PEER_CONF) != 0)
-		ivshmem_link_lead_queues(eth_dev, peer->conf.rxq_cnt);
+	ivshmem_link_lead_queues(eth_dev, (changed & IVSHMEM_PEER_CONF) != 0 ?
+				 peer->conf.rxq_cnt : 0);
 	if (changed != 0 || dev->lists_due)
 		ivshmem_link_offer_lists(eth_dev);
 	ivshmem_link_tell_moves(eth_dev);
@@ -215,13 +231,16 @@ static int
 ivshmem_link_set(struct rte_eth_dev *eth_dev, bool up)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	bool changed;
 
 	rte_spinlock_lock(&dev->lock);
 	dev->admin_up = up;
 	if (dev->started && !dev->dead)
 		ivshmem_port_set_state(&dev->port, up ? IVSHMEM_PORT_RUN : IVSHMEM_PORT_READY);
-	ivshmem_link_look(eth_dev);
+	changed = ivshmem_link_look(eth_dev);
 	rte_spinlock_unlock(&dev->lock);
+	if (changed)
+		ivshmem_link_report(eth_dev);
 	return 0;
 }
 

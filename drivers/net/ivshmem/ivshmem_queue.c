@@ -170,7 +170,8 @@ ivshmem_txq_start(struct ivshmem_txq *txq, uint16_t txq_cnt, uint16_t rxq_cnt)
 		desc_cnt = layout->ring_slots;
 	ivshmem_txq_share(txq, layout, txq_cnt, desc_cnt);
 	txq->rxq = rxq;
-	ivshmem_store32(&txq->want_rxq, rxq);
+	ivshmem_store32(&txq->want, rxq);
+	txq->want_seen = rxq;
 	txq->ring = (struct ivshmem_producer){
 		.own = ivshmem_layout_prod(dev->port.section, layout,
 			ivshmem_layout_end(layout, other, txq->queue_id, rxq)),

@@ -170,7 +170,7 @@ ivshmem_rx_frame(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring, u
 		const uint8_t *data = NULL;
 
 		if (pieces > IVSHMEM_ABI_CHAIN_MAX || at == ring->prod) {
-			rxq->stats.bad_chain++;
+			rxq->stats.bad_chain += fate == IVSHMEM_RX_TAKEN;
 			*idx = at;
 			return IVSHMEM_RX_DROPPED;
 		}
@@ -292,6 +292,7 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 {
 	struct ivshmem_desc_shm stage[IVSHMEM_RX_STAGE];
 	enum ivshmem_rx_fate fate = IVSHMEM_RX_TAKEN;
+	uint32_t batch = IVSHMEM_RX_STAGE;
 	uint32_t idx = ring->cons;
 	uint32_t frames = 0;
 	uint64_t bytes = 0;
@@ -305,7 +306,7 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 		uint32_t fresh = frames;
 		uint32_t cnt;
 
-		cnt = ivshmem_rx_mbufs(rxq, bufs + frames, RTE_MIN(want, IVSHMEM_RX_STAGE));
+		cnt = ivshmem_rx_mbufs(rxq, bufs + frames, RTE_MIN(want, batch));
 		if (unlikely(cnt == 0))
 			break;
 		fresh += cnt;
@@ -324,6 +325,10 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 		}
 		if (unlikely(fresh > frames))
 			rte_pktmbuf_free_bulk(bufs + frames, fresh - frames);
+		if (unlikely(fate == IVSHMEM_RX_NOMBUF) && cnt > 1) {
+			fate = IVSHMEM_RX_TAKEN;	/* again, without the others' mbufs */
+			batch = 1;
+		}
 	}
 	if (unlikely(!ivshmem_consumer_unchanged(ring))) {
 		rte_pktmbuf_free_bulk(bufs, frames);

@@ -11,8 +11,10 @@
  * Invariants:
  *  Q1. Buffers of a Tx queue are used in a fixed cycle, and come back in that order with the
  *      consumer's index; so at most min(size, buf_cnt) descriptors are out and no free list exists.
- *  Q2. The thread in a burst owns the queue; the control thread leaves requests in want_rxq and
- *      the ring list, which the burst takes up at its next start.
+ *  Q2. The thread in a burst owns the queue; the control thread leaves requests in want and the
+ *      ring list, which the burst takes up at its next start.
+ *  Q3. A Tx queue with room does not look at the consumer by itself; the control thread has it look
+ *      once a heartbeat, so that frames do not fill the ring of a consumer that is gone.
  */
 
 #ifndef IVSHMEM_RXTX_H
@@ -93,7 +95,8 @@ struct ivshmem_txq {
 	uint16_t slot;
 	uint16_t queue_id;
 	uint32_t rxq;			/* Rx queue of the other port that the ring leads to */
-	struct ivshmem_u32 want_rxq;	/* ... and should lead to, set by the control thread */
+	struct ivshmem_u32 want;	/* looks << 16 | Rx queue to lead to; by control thread */
+	uint32_t want_seen;
 	struct ivshmem_u32 dir_gen;	/* counts own changes of the directory */
 	uint32_t dir_seen;		/* control thread: dir_gen when last told */
 	struct ivshmem_tx_stats stats;

@@ -10,6 +10,8 @@
  *  S2. Nothing is written to descriptors or buffers of a session before its START is visible: the
  *      release fence after it pairs with the consumer's second look.
  *  S3. What the directory says is bounded before it becomes an address.
+ *  S4. prev stays as it is when the epoch that ends moved nothing: the other end may have missed
+ *      that epoch, and still has to learn how the one before ended.
  * Ordering: P3 <-> C3 (yours), P4 <-> C4 (directory), P1, P2 as in ivshmem_ring.h.
  */
 
@@ -54,7 +56,8 @@ ivshmem_producer_start(struct ivshmem_producer *end, void *section, uint64_t des
 	ivshmem_fence_release();	/* no new size under the old dir_epoch */
 	ivshmem_store32(&own->desc_cnt, desc_cnt);
 	ivshmem_store64(&own->desc_off, desc_off);
-	ivshmem_store64(&own->prev, prev);
+	if ((uint32_t)prev != 0)	/* S4 */
+		ivshmem_store64(&own->prev, prev);
 	ivshmem_store32_release(&own->dir_epoch, end->mine);			/* P4 */
 	ivshmem_store64_release(&own->pw, ivshmem_ring_word(end->mine, 0));	/* P1 */
 	ivshmem_fence_release();	/* S2 */
@@ -144,7 +147,8 @@ ivshmem_consumer_start(struct ivshmem_consumer *end)
 	ivshmem_store32(&own->ret_cnt, 0);
 	ivshmem_store64(&own->ret_off, 0);
 	ivshmem_store32(&own->return_mode, IVSHMEM_RETURN_COPY);
-	ivshmem_store64(&own->prev, prev);
+	if ((uint32_t)prev != 0)	/* S4 */
+		ivshmem_store64(&own->prev, prev);
 	ivshmem_store32_release(&own->dir_epoch, end->mine);			/* P4 */
 	ivshmem_store64_release(&own->rw, ivshmem_ring_word(end->mine, 0));
 	ivshmem_store64_release(&own->cw, ivshmem_ring_word(end->mine, 0));	/* P2 */

@@ -32,6 +32,9 @@ ivshmem_tx_lead(struct ivshmem_txq *txq, uint32_t rxq)
 	const uint64_t desc_off = ring->desc_off;
 	struct ivshmem_section_shm *other;
 
+	ring->ready = false;
+	if (ivshmem_producer_poll(ring) == IVSHMEM_RING_ADOPT)
+		ivshmem_producer_adopt(ring);	/* counts what the old Rx queue left behind */
 	ivshmem_producer_start(ring, own, desc_off, 0);
 	other = ivshmem_layout_section(txq->dev->port.base, layout, txq->dev->other);
 	ring->own = ivshmem_layout_prod(own, layout,
@@ -44,15 +47,18 @@ ivshmem_tx_lead(struct ivshmem_txq *txq, uint32_t rxq)
 	ivshmem_store32_release(&txq->dir_gen, ivshmem_load32(&txq->dir_gen) + 1);
 }
 
-/* The ring is not ready, or should lead elsewhere: take the next step. True when it may be used. */
+/* The ring is not ready, or something is wanted: take the next step. True when it may be used. */
 static __rte_noinline bool
 ivshmem_tx_session(struct ivshmem_txq *txq)
 {
-	const uint32_t want = ivshmem_load32(&txq->want_rxq);
+	const uint32_t want = ivshmem_load32(&txq->want);
 	struct ivshmem_producer *ring = &txq->ring;
 
-	if (want != txq->rxq)
-		ivshmem_tx_lead(txq, want);
+	if ((want & UINT16_MAX) != txq->rxq)
+		ivshmem_tx_lead(txq, want & UINT16_MAX);
+	else if (want != txq->want_seen && ring->ready)
+		ivshmem_producer_refresh(ring);		/* Q3 */
+	txq->want_seen = want;
 	switch (ivshmem_producer_poll(ring)) {
 	case IVSHMEM_RING_USE:
 		return true;
@@ -176,7 +182,7 @@ ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 
 	if (ivshmem_load32(&txq->dev->open) == 0)
 		return 0;
-	if (unlikely(!ring->ready || ivshmem_load32(&txq->want_rxq) != txq->rxq) &&
+	if (unlikely(!ring->ready || ivshmem_load32(&txq->want) != txq->want_seen) &&
 	    !ivshmem_tx_session(txq))
 		return 0;
 

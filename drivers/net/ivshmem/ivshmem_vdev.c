@@ -144,15 +144,9 @@ ivshmem_vdev_lock(int file, short type, uint64_t byte)
 
 /* Format a new, empty file under the lock on its first byte. */
 static int
-ivshmem_vdev_format(int file, const struct ivshmem_devargs *conf, struct ivshmem_fault *fault)
+ivshmem_vdev_format(int file, const struct ivshmem_devargs *conf,
+		    const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
 {
-	const struct ivshmem_geometry want = {
-		.total_len = conf->size,
-		.queue_cnt = conf->queues,
-		.ring_slots = conf->ring_size,
-		.buf_len = conf->buf_size,
-	};
-	struct ivshmem_layout layout;
 	uint8_t uuid[16];
 	struct stat info;
 	void *base;
@@ -160,15 +154,14 @@ ivshmem_vdev_format(int file, const struct ivshmem_devargs *conf, struct ivshmem
 
 	if (fstat(file, &info) != 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
+	if (info.st_nlink == 0)
+		return IVSHMEM_FAULT(fault, -EAGAIN, "was removed at this moment; try again");
 	if (info.st_size != 0 && (uint64_t)info.st_size != conf->size)
-		return IVSHMEM_FAULT(fault, -EEXIST, "has %jd bytes already, not size=%" PRIu64
+		return IVSHMEM_FAULT(fault, -ENOTEMPTY, "has %jd bytes already, not size=%" PRIu64
 				     ": remove it, or leave create=1 away",
 				     (intmax_t)info.st_size, conf->size);
 	if (info.st_size != 0)
 		return 0;
-	ret = ivshmem_layout_plan(&want, &layout, fault);
-	if (ret != 0)
-		return ret;
 	if (getrandom(uuid, sizeof(uuid), 0) != sizeof(uuid))
 		return IVSHMEM_FAULT(fault, -EIO, "no random numbers: %s", strerror(errno));
 	ret = posix_fallocate(file, 0, conf->size);
@@ -179,13 +172,14 @@ ivshmem_vdev_format(int file, const struct ivshmem_devargs *conf, struct ivshmem
 	if (base == MAP_FAILED)
 		return IVSHMEM_FAULT(fault, -errno, "map %" PRIu64 " bytes: %s", conf->size,
 				     strerror(errno));
-	ivshmem_layout_format(base, &layout, uuid);
+	ivshmem_layout_format(base, layout, uuid);
 	munmap(base, conf->size);
 	return 0;
 }
 
 static int
-ivshmem_vdev_create_file(int file, const struct ivshmem_devargs *conf, struct ivshmem_fault *fault)
+ivshmem_vdev_create_file(int file, const struct ivshmem_devargs *conf,
+			 const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
 {
 	int ret;
 
@@ -195,11 +189,21 @@ ivshmem_vdev_create_file(int file, const struct ivshmem_devargs *conf, struct iv
 				"is being formatted by another process for too long");
 		usleep(10000);
 	}
-	ret = ivshmem_vdev_format(file, conf, fault);
-	if (ret != 0 && ret != -EEXIST && ftruncate(file, 0) != 0)
+	ret = ivshmem_vdev_format(file, conf, layout, fault);
+	if (ret != 0 && ret != -ENOTEMPTY && ftruncate(file, 0) != 0)
 		ret = -errno;	/* keep nothing half-made */
 	ivshmem_vdev_lock(file, F_UNLCK, 0);
 	return ret;
+}
+
+static int
+ivshmem_vdev_check_port(uint32_t port, const struct ivshmem_layout *layout,
+			struct ivshmem_fault *fault)
+{
+	if (port == IVSHMEM_PORT_AUTO || port < layout->port_cnt)
+		return 0;
+	return IVSHMEM_FAULT(fault, -EINVAL, "port=%" PRIu32 " is not in the region: it has ports "
+			     "0..%" PRIu32, port, layout->port_cnt - 1);
 }
 
 /* Nobody holds it: left cleanly, or its last owner held it by the lock that is ours now. */
@@ -220,11 +224,10 @@ ivshmem_vdev_take_slot(int file, const struct ivshmem_devargs *conf,
 	int ret;
 
 	ret = ivshmem_layout_check(transport->base, transport->len, &layout, fault);
+	if (ret == 0)
+		ret = ivshmem_vdev_check_port(slot, &layout, fault);
 	if (ret != 0)
 		return ret;
-	if (slot != IVSHMEM_PORT_AUTO && slot >= layout.port_cnt)
-		return IVSHMEM_FAULT(fault, -EINVAL, "port=%" PRIu32 " is not in the region: it "
-				     "has ports 0..%" PRIu32, slot, layout.port_cnt - 1);
 	if (ivshmem_load64(&ivshmem_layout_superblock(transport->base)->server_epoch) != 0)
 		return IVSHMEM_FAULT(fault, -EBUSY, "a server numbers this region's ports: use "
 				     "socket=, or start and stop ivshmem-server if it was killed");
@@ -250,6 +253,38 @@ ivshmem_vdev_take_slot(int file, const struct ivshmem_devargs *conf,
 			     layout.port_cnt);
 }
 
+/* With create=1: open the file, or make and format it. A refused one is not left behind. */
+static int
+ivshmem_vdev_create(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *conf,
+		    struct ivshmem_fault *fault)
+{
+	const struct ivshmem_geometry want = {
+		.total_len = conf->size,
+		.queue_cnt = conf->queues,
+		.ring_slots = conf->ring_size,
+		.buf_len = conf->buf_size,
+	};
+	struct ivshmem_layout layout;
+	bool is_new;
+	int ret;
+
+	ret = ivshmem_layout_plan(&want, &layout, fault);
+	if (ret == 0)
+		ret = ivshmem_vdev_check_port(conf->port, &layout, fault);
+	if (ret != 0)
+		return ret;
+	vdev->file = open(conf->path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600);
+	is_new = vdev->file >= 0;
+	if (!is_new && errno == EEXIST)
+		vdev->file = open(conf->path, O_RDWR | O_CLOEXEC);
+	if (vdev->file < 0)
+		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
+	ret = ivshmem_vdev_create_file(vdev->file, conf, &layout, fault);
+	if (ret != 0 && is_new)
+		unlink(conf->path);
+	return ret;
+}
+
 /* Without a server: the file, and a lock for the slot. */
 static int
 ivshmem_vdev_open(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *conf,
@@ -257,15 +292,16 @@ ivshmem_vdev_open(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *conf,
 {
 	int ret;
 
-	vdev->file = open(conf->path, O_RDWR | O_CLOEXEC | (conf->create != 0 ? O_CREAT : 0), 0600);
-	if (vdev->file < 0)
-		return IVSHMEM_FAULT(fault, -errno, "%s%s", strerror(errno),
-				     errno == ENOENT && conf->create == 0 ?
-				     "; give create=1,size= to make it" : "");
 	if (conf->create != 0) {
-		ret = ivshmem_vdev_create_file(vdev->file, conf, fault);
+		ret = ivshmem_vdev_create(vdev, conf, fault);
 		if (ret != 0)
 			return ret;
+	} else {
+		vdev->file = open(conf->path, O_RDWR | O_CLOEXEC);
+		if (vdev->file < 0)
+			return IVSHMEM_FAULT(fault, -errno, "%s%s", strerror(errno),
+					     errno == ENOENT ? "; give create=1,size= to make it" :
+					     "");
 	}
 	ret = ivshmem_vdev_map(transport, vdev->file, fault);
 	if (ret != 0)

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * Frames in and out of a port, exactly as many as the test says; their bytes are as in pattern.h.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "command.h"
+#include "pattern.h"
+#include "shell.h"
+
+#define SHELL_BURST 32u
+#define SHELL_HELD_MAX 65536u
+
+static struct rte_ether_addr shell_to = { { 255, 255, 255, 255, 255, 255 } };
+static struct rte_mbuf *shell_held[SHELL_HELD_MAX];
+static uint32_t shell_held_cnt;
+static uint32_t shell_seq;
+
+/* dst MAC: where the frames that follow go. */
+int
+shell_dst(int argc, char **argv)
+{
+	(void)argc;
+	return rte_ether_unformat_addr(argv[0], &shell_to);
+}
+
+/* A frame of len bytes in segs mbufs of about the same length. */
+static struct rte_mbuf *
+shell_frame(uint32_t len, uint32_t segs, uint32_t seq)
+{
+	struct rte_mbuf *head = NULL;
+	uint8_t bytes[UINT16_MAX];
+	uint32_t done = 0;
+
+	ivshmem_pattern_write(bytes, len, shell_to.addr_bytes, seq);
+	for (uint32_t i = 0; i < segs; i++) {
+		const uint32_t part = i + 1 == segs ? len - done : len / segs;
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(shell_pool);
+		char *data;
+
+		data = mbuf == NULL ? NULL : rte_pktmbuf_append(mbuf, part);
+		if (data == NULL || (head != NULL && rte_pktmbuf_chain(head, mbuf) != 0)) {
+			rte_pktmbuf_free(mbuf);
+			rte_pktmbuf_free(head);
+			return NULL;
+		}
+		memcpy(data, bytes + done, part);
+		done += part;
+		if (head == NULL)
+			head = mbuf;
+	}
+	return head;
+}
+
+/* send PORT QUEUE CNT LEN [SEGS [MS]]: until all are sent, or the port took none for MS (0). */
+int
+shell_send(int argc, char **argv)
+{
+	const uint16_t port = ivshmem_number(argv[0]);
+	const uint16_t queue = ivshmem_number(argv[1]);
+	const uint64_t cnt = ivshmem_number(argv[2]);
+	const uint32_t len = ivshmem_number(argv[3]);
+	const uint32_t segs = argc > 4 ? ivshmem_number(argv[4]) : 1;
+	const uint64_t patience = argc > 5 ? ivshmem_number(argv[5]) * rte_get_tsc_hz() / 1000 : 0;
+	const uint32_t first = shell_seq;
+	uint64_t since = rte_rdtsc();
+	uint64_t sent = 0;
+
+	if (len > UINT16_MAX || segs == 0)
+		return -EINVAL;
+	while (sent < cnt) {
+		struct rte_mbuf *bufs[SHELL_BURST];
+		const uint32_t want = RTE_MIN(cnt - sent, SHELL_BURST);
+		uint32_t made;
+		uint16_t took;
+
+		for (made = 0; made < want; made++) {
+			bufs[made] = shell_frame(len, segs, shell_seq + made);
+			if (bufs[made] == NULL)
+				break;
+		}
+		took = rte_eth_tx_burst(port, queue, bufs, made);
+		rte_pktmbuf_free_bulk(bufs + took, made - took);
+		sent += took;
+		shell_seq += took;
+		if (took > 0)
+			since = rte_rdtsc();
+		else if (rte_rdtsc() - since >= patience)
+			break;
+	}
+	ivshmem_say("sent=%" PRIu64 " first=%" PRIu32, sent, first);
+	return 0;
+}
+
+/* A frame's sequence number, or -1 when a byte or its chain is wrong. */
+static int64_t
+shell_judge(const struct rte_mbuf *mbuf)
+{
+	static uint8_t bytes[UINT16_MAX];
+	const void *data;
+	uint32_t len = 0;
+	uint32_t segs = 0;
+
+	for (const struct rte_mbuf *seg = mbuf; seg != NULL; seg = seg->next, segs++)
+		len += seg->data_len;
+	if (len != mbuf->pkt_len || segs != mbuf->nb_segs)
+		return -1;
+	data = rte_pktmbuf_read(mbuf, 0, len, bytes);
+	return data == NULL ? -1 : ivshmem_pattern_check(data, len);
+}
+
+/*
+ * recv PORT QUEUE MAX [MS]: until MAX frames came or none came for MS (1000). Says how many, how
+ * many had a wrong byte or were out of order, the first and the last number, the most segments.
+ */
+int
+shell_recv(int argc, char **argv)
+{
+	const uint64_t max = ivshmem_number(argv[2]);
+	const uint64_t quiet = (argc > 3 ? ivshmem_number(argv[3]) : 1000) *
+		rte_get_tsc_hz() / 1000;
+	uint64_t since = rte_rdtsc();
+	int64_t first = -1;
+	int64_t last = -1;
+	uint64_t got = 0;
+	uint32_t segs = 0;
+	uint32_t bad = 0;
+	uint32_t gaps = 0;
+
+	while (got < max) {
+		struct rte_mbuf *bufs[SHELL_BURST];
+		uint16_t cnt = rte_eth_rx_burst(ivshmem_number(argv[0]), ivshmem_number(argv[1]),
+						bufs, RTE_MIN(max - got, SHELL_BURST));
+
+		for (uint16_t i = 0; i < cnt; i++) {
+			const int64_t seq = shell_judge(bufs[i]);
+
+			bad += seq < 0;
+			gaps += last >= 0 && seq != last + 1;
+			first = first < 0 ? seq : first;
+			last = seq;
+			segs = RTE_MAX(segs, (uint32_t)bufs[i]->nb_segs);
+		}
+		rte_pktmbuf_free_bulk(bufs, cnt);
+		got += cnt;
+		if (cnt > 0)
+			since = rte_rdtsc();
+		else if (rte_rdtsc() - since >= quiet)
+			break;
+	}
+	ivshmem_say("got=%" PRIu64 " bad=%" PRIu32 " gaps=%" PRIu32 " first=%" PRId64 " last=%"
+		    PRId64 " segs=%" PRIu32, got, bad, gaps, first, last, segs);
+	return 0;
+}
+
+/* hold PORT QUEUE MAX: one burst, whose mbufs are kept. */
+int
+shell_hold(int argc, char **argv)
+{
+	const uint32_t max = RTE_MIN(ivshmem_number(argv[2]), SHELL_HELD_MAX - shell_held_cnt);
+	uint16_t cnt;
+
+	(void)argc;
+	cnt = rte_eth_rx_burst(ivshmem_number(argv[0]), ivshmem_number(argv[1]),
+			       shell_held + shell_held_cnt, max);
+	shell_held_cnt += cnt;
+	ivshmem_say("got=%u", cnt);
+	return 0;
+}
+
+/* drain LEFT: take mbufs out of the pool until it has so many. */
+int
+shell_drain(int argc, char **argv)
+{
+	(void)argc;
+	while (shell_held_cnt < SHELL_HELD_MAX &&
+	       rte_mempool_avail_count(shell_pool) > ivshmem_number(argv[0])) {
+		shell_held[shell_held_cnt] = rte_pktmbuf_alloc(shell_pool);
+		if (shell_held[shell_held_cnt] == NULL)
+			break;
+		shell_held_cnt++;
+	}
+	ivshmem_say("held=%" PRIu32, shell_held_cnt);
+	return 0;
+}
+
+/* release: give back all that drain and hold have taken. */
+int
+shell_release(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	rte_pktmbuf_free_bulk(shell_held, shell_held_cnt);
+	shell_held_cnt = 0;
+	return 0;
+}
