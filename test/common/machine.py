@@ -15,15 +15,13 @@ MOUNT_POINT = Path('/dev/hugepages')
 NEEDED = 1024       # pages of 2 MiB: several testpmd of 256 MiB at once
 
 
-def _error(text):
-    sys.exit(f'test/run: error: {text}')
-
-
 class Hugepages:
-    """with Hugepages(wanted): NEEDED free pages and a hugetlbfs mount, as found afterwards."""
+    """with Hugepages(wanted): free pages and a hugetlbfs mount, as found afterwards."""
 
-    def __init__(self, wanted):
+    def __init__(self, wanted, needed=NEEDED, program='test/run'):
         self.wanted = wanted
+        self.needed = needed
+        self.program = program
         self.found = None
         self.mounted = False
         self.made_directory = False
@@ -38,22 +36,26 @@ class Hugepages:
                 raise
         return self
 
+    def _error(self, text):
+        sys.exit(f'{self.program}: error: {text}')
+
     def _reserve(self):
         if not NR_HUGEPAGES.exists():
-            _error(f'the kernel has no hugepages of 2 MiB ({NR_HUGEPAGES} is missing)')
-        missing = NEEDED - int(FREE_HUGEPAGES.read_text())
+            self._error(f'the kernel has no hugepages of 2 MiB ({NR_HUGEPAGES} is missing)')
+        missing = self.needed - int(FREE_HUGEPAGES.read_text())
         if missing <= 0:
             return
         self.found = int(NR_HUGEPAGES.read_text())
         try:
             NR_HUGEPAGES.write_text(str(self.found + missing))
         except OSError as problem:
-            _error(f'{NR_HUGEPAGES} cannot be written: {problem.strerror}; as root, reserve '
-                   f'{NEEDED} pages there before starting test/run')
+            self._error(f'{NR_HUGEPAGES} cannot be written: {problem.strerror}; as '
+                        f'root, reserve {self.needed} pages there before starting '
+                        f'{self.program}')
         got = int(FREE_HUGEPAGES.read_text())
-        if got < NEEDED:
-            _error(f'only {got} hugepages of 2 MiB are free, {NEEDED} are needed: free some '
-                   f'memory ({NEEDED * 2} MiB), or reboot if it is fragmented')
+        if got < self.needed:
+            self._error(f'only {got} hugepages of 2 MiB are free, {self.needed} are needed: free '
+                        f'some memory ({self.needed * 2} MiB), or reboot if it is fragmented')
 
     def _mount(self):
         mounts = [line.split() for line in Path('/proc/mounts').read_text().splitlines()]
@@ -65,7 +67,7 @@ class Hugepages:
         done = subprocess.run(['mount', '-t', 'hugetlbfs', '-o', 'pagesize=2M', 'hugetlbfs',
                                MOUNT_POINT], stderr=subprocess.PIPE, text=True)
         if done.returncode != 0:
-            _error(f'cannot mount hugetlbfs on {MOUNT_POINT}: {done.stderr.strip()}')
+            self._error(f'cannot mount hugetlbfs on {MOUNT_POINT}: {done.stderr.strip()}')
         self.mounted = True
 
     def __exit__(self, *_unused):
