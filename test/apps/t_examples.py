@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The net_ivshmem authors
+"""DPDK's l2fwd and basicfwd, as Debian's source package has them, forward on the host."""
+
+import examples
+import lab
+from driver import IMIX, HostEnd
+
+
+def servers_and_ends():
+    servers = [lab.Server('--ports', '2', '-l', '16M', name=f'server-{name}') for name in 'ab']
+    return servers, [HostEnd(server, f'end-{name}') for server, name in zip(servers, 'ab')]
+
+
+def l2fwd():
+    program = examples.build('l2fwd', 'l2fwd')
+    servers, ends = servers_and_ends()
+    forwarder = examples.first_pass(
+        lambda: examples.HostForwarder(program, servers, *examples.L2FWD_OPTIONS), ends)
+    examples.whole_pass(forwarder, ends, 0, '--sizes', '60-1514', '--segments', '1-3')
+    examples.counted_pass(forwarder, ends, 1, 200000, *IMIX)
+    examples.counted_pass(forwarder, ends, 0, 50000, '--sizes', '60-1514')
+    status = forwarder.stop()
+    lab.check(status == 0, f'l2fwd ended with {status}:\n{forwarder.process.tail()}')
+
+
+def l2fwd_with_its_own_addresses():
+    """By default l2fwd rewrites both addresses: the frames are for the port that sent them."""
+    program = examples.build('l2fwd', 'l2fwd')
+    servers, ends = servers_and_ends()
+    options = [x for x in examples.L2FWD_OPTIONS if x != '--no-mac-updating']
+    forwarder = examples.first_pass(
+        lambda: examples.HostForwarder(program, servers, *options), ends)
+    lab.check(forwarder.stop() == 0, 'l2fwd did not end with status 0')
+
+
+def basicfwd():
+    program = examples.build('skeleton', 'basicfwd')
+    servers, ends = servers_and_ends()
+    forwarder = examples.HostForwarder(program, servers)
+    examples.whole_pass(forwarder, ends, 1, *IMIX)
+    examples.whole_pass(forwarder, ends, 0, '--sizes', '60-1514')
+    lab.check(forwarder.process.running(), 'basicfwd has ended')
+
+
+lab.main(l2fwd, l2fwd_with_its_own_addresses, basicfwd)
