@@ -234,6 +234,7 @@ ends(void)
 	FIELD(prev);
 	FIELD(frames);
 	FIELD(bytes);
+	FIELD(prev_yours);
 	FIELD(reserved1);
 #undef STRUCT
 #define STRUCT ivshmem_cons_shm

@@ -21,7 +21,7 @@ from pathlib import Path
 import lab
 
 MEMORY = 128        # MiB of hugepages a process
-PAGES = 2 * MEMORY // 2     # hugepages a contestant
+PAGES = MEMORY + 32     # hugepages of 2 MiB a contestant: two processes, maybe a region
 START_WAIT = 60
 # Of the real-time class: threads that forward, all that serve them, and who reads the counters.
 FORWARD, SERVE, WATCH = 1, 2, 3
@@ -68,13 +68,16 @@ class Testpmd(lab.Testpmd):
         lab.check(self.lcore is not None, f'{self.name} has no worker thread')
 
     def favour(self):
-        """Real-time class for all threads; the main thread must see a command while the other spins."""
+        """Real-time class for all threads: a command must be seen while the worker spins."""
         for task in Path(f'/proc/{self.pid}/task').iterdir():
             favour(int(task.name), FORWARD if task == self.lcore else SERVE)
 
     def halt(self):
-        """The command stop. testpmd's main thread spins until the worker, of lower priority and on
-        the same CPU, has ended: so it has to step back for a moment, maybe more than once."""
+        """The command stop, of favoured threads.
+
+        testpmd's main thread spins until the worker, of lower priority and on the same CPU,
+        has ended: so it has to step back for a moment, maybe more than once.
+        """
         self.send('stop\n')
         self.expect('Waiting for lcores')
         end = time.monotonic() + 20
@@ -103,9 +106,9 @@ class Testpmd(lab.Testpmd):
 
 def favour(thread, priority, reset=os.SCHED_RESET_ON_FORK):
     """Real-time class, so that others' work on the machine disturbs a slice less; 0 ends it.
-    reset=0: its children and threads, too.
 
-    No thread spins for longer than a slice lasts, so nobody else waits for longer than that.
+    With reset=0 it passes to children and threads. No thread spins for longer than a slice
+    lasts, so nobody else waits for longer than that.
     """
     policy = os.SCHED_FIFO if priority else os.SCHED_OTHER
     try:
@@ -115,7 +118,7 @@ def favour(thread, priority, reset=os.SCHED_RESET_ON_FORK):
 
 
 class Contestant:
-    """Two testpmd processes on one wire, started together; sender on one CPU, receiver on the other."""
+    """Two testpmd processes on one wire, the sender on one CPU, the receiver on the other."""
 
     KEYS = {}
 

@@ -11,6 +11,7 @@ import lab
 import pmd
 import slices
 
+WHERE = ('all', 'near', 'far', 'moved')
 
 
 def machine():
@@ -19,9 +20,6 @@ def machine():
              Path('/proc/cpuinfo').read_text().splitlines() if line.startswith('model name')]
     return {'cpu': model[0] if model else platform.machine(), 'cpus': os.cpu_count(),
             'kernel': platform.release(), 'time': time.strftime('%Y-%m-%dT%H:%M:%S%z')}
-
-
-WHERE = ('all', 'near', 'far', 'moved')
 
 
 def _binned(values):
@@ -41,8 +39,7 @@ def _ratios(rounds, index):
     values = []
     for found in rounds:
         first, other = found['slices'][0], found['slices'][index]
-        ratio = first['mpps'] / other['mpps'] if other['mpps'] > 0 else float('inf')
-        values.append((slices.distance(first, other), ratio))
+        values.append((slices.distance(first, other), first['mpps'] / other['mpps']))
     return _binned(values)
 
 
@@ -64,12 +61,12 @@ def summary(run):
 def table(run, results, target):
     """The closing table as text. target: the ratio that is hoped for."""
     plan = run.plan
-    text = [f'One way, testpmd txonly -> rxonly, {plan.queues} queue(s), burst 32, 16384 mbufs and '
-            f'{pmd.MEMORY} MiB of hugepages a process,',
-            f'SCHED_FIFO, CPUs {plan.cpus[0]} and {plan.cpus[1]}, slices of {plan.seconds} s, new processes '
-            f'every {plan.rounds} rounds.', slices.RULE,
-            f'A pair is near when every line round trip around its slices was below '
-            f'{slices.LINE_NEAR} ns, far when none was.']
+    text = [f'One way, testpmd txonly -> rxonly, {plan.queues} queue(s), burst 32, 16384 mbufs '
+            f'and {pmd.MEMORY} MiB of hugepages a process,',
+            f'SCHED_FIFO, CPUs {plan.cpus[0]} and {plan.cpus[1]}, slices of {plan.seconds} s, '
+            f'new processes every {plan.rounds} rounds.', slices.RULE,
+            f'near: every line round trip around the slices was below {slices.LINE_NEAR} ns, '
+            'far: none was, moved: some were.']
     for result in results:
         text += ['', f'{result["size"]} B, {result["pairs"]} pairs, {result["dropped"]} dropped'
                  f'{"":28} q1  median      q3']

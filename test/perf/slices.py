@@ -6,10 +6,12 @@ The two CPUs of a virtual machine float over the host: their distance, and with 
 rate, jumps by a factor of up to five from minute to minute. So all contestants are kept
 ready at the same time, asleep at their prompts, and take turns of well under a second,
 in rotated order; only ratios of neighbouring slices are compared. The distance is
-measured between any two slices.
+measured between any two slices. Threads that forward are of the real-time class while
+they do, and sleep as long afterwards, so that a machine with other work is both usable
+and measurable.
 
-New processes are made every few rounds: a set-up takes some 2 s, a slice one, and where a
-process's pages happen to lie is part of the spread that the medians are to be of.
+New processes are made every few rounds: a set-up takes some seconds, a slice less than
+one, and where a process's pages happen to lie is part of the spread that is to be seen.
 
 Invariants:
  I1. A round is one slice of each contestant, for each size. A disturbed slice drops its
@@ -24,7 +26,7 @@ import time
 import lab
 import pmd
 
-AWAY_MAX = 0.006        # s of a slice that a forwarding thread was not on its CPU; reading costs 2 ms
+AWAY_MAX = 0.006        # s that a forwarding thread was not on its CPU; to read costs 2 ms
 UNSURE_MAX = 0.004      # s that a reading took
 WARM = 0.1
 REST = 1                # for each second of real-time spinning: others have to live, too
@@ -32,9 +34,9 @@ LINE_NEAR = 200         # ns
 TICK = 1 / os.sysconf('SC_CLK_TCK')
 
 RULE = (f'A slice is disturbed when a forwarding thread was kept from its CPU for more than '
-        f'{AWAY_MAX * 1000:.0f} ms\n(run queue, and steal beyond one tick of {TICK * 1000:.0f} ms), '
-        f'or a counter took longer than {UNSURE_MAX * 1000:.0f} ms to read; its round is\ndropped '
-        f'for all contestants and taken again.')
+        f'{AWAY_MAX * 1000:.0f} ms\n(run queue, and steal beyond one tick of {TICK * 1000:.0f} '
+        f'ms), or a counter took longer than {UNSURE_MAX * 1000:.0f} ms to read;\nits round is '
+        'dropped for all contestants and taken again.')
 
 
 def line_ns(cpus):
@@ -77,6 +79,8 @@ def take_slice(contestant, cpus, seconds):
     steal = [now - was for now, was in zip(steal_ticks(cpus), steal)]
     contestant.stop()
     spent = ended - begun
+    lab.check(last > first, f'{contestant.text} received nothing for {spent:.2f} s: logs in '
+              f'{lab.log_dir()}')
     away = [wait / 1e9 + max(0, ticks - 1) * TICK for wait, ticks in zip(waited, steal)]
     unsure = max(unsure_begin, unsure_end)
     return {

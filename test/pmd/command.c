@@ -44,8 +44,8 @@ ivshmem_command_run(const struct ivshmem_command *table, char *line)
 	int ret = -ENOSYS;
 	int cnt = 0;
 
-	for (char *word = strtok_r(line, " \n", &save); word != NULL && cnt < IVSHMEM_ARGS_MAX;
-	     word = strtok_r(NULL, " \n", &save)) {
+	for (char *word = strtok_r(line, "\n ", &save); word != NULL && cnt < IVSHMEM_ARGS_MAX;
+	     word = strtok_r(NULL, "\n ", &save)) {
 		if (strcmp(word, "-") == 0)
 			word[0] = '\0';
 		words[cnt++] = word;

@@ -9,6 +9,7 @@ a test share one, made by the first of them, so a case finds the devices as othe
 
 import json
 import re
+import time
 
 import lab
 import pair
@@ -155,8 +156,10 @@ class Testpmd:
 
     def wait_link(self, port, state):
         """Waits until its own view of the link is 'up' or 'down'."""
-        lab.wait_until(lambda: f'Link status: {state}' in self.ask(f'show port info {port}'),
-                       WAIT, f'the link of port {port} of {self.vm.name} to be {state}')
+        def there():
+            time.sleep(0.3)         # the guest has better things to do than to print
+            return f'Link status: {state}' in self.ask(f'show port info {port}')
+        lab.wait_until(there, WAIT, f'the link of port {port} of {self.vm.name} to be {state}')
 
     def counter(self, name, port=0):
         """One number of `show port stats`."""

@@ -149,6 +149,17 @@ def port_in_use_is_refused():
     driver.judge(gen, host, 20000)
 
 
+def works_without_vfio():
+    """On uio_pci_generic, behind whose back nothing is translated: the driver has no DMA."""
+    world = shared.get()
+    end = GuestEnd(world.vm, PLAIN, 'port=1')
+    world.vm.check(f'bind {end.addr} uio_pci_generic')
+    host = pair.Traffic('host-uio', 'sink', f'net_ivshmem0,path={world.files[PLAIN]},port=0',
+                        *options_of(20000, *IMIX))
+    driver.judge(end.traffic('gen', *options_of(20000, *IMIX)), host, 20000)
+
+
 shared.main(host_process_before_the_guest, guest_before_the_host_process,
             foreign_region_is_left_alone, other_subsystem_is_not_claimed,
-            wrong_arguments_are_refused, port_in_use_is_refused)
+            wrong_arguments_are_refused, port_in_use_is_refused,
+            works_without_vfio)

@@ -100,7 +100,7 @@ struct ivshmem_u64 {
  *  96    4  formatter  ring_slots     largest ring, descriptors, a power of two, 32..32768
  * 100    4  formatter  buf_len        bytes of a buffer, a multiple of 64, 256..65472
  * 104    4  formatter  buf_cnt        buffers of a section
- * 108    4  formatter  headroom       bytes kept free at a buffer's start, >= 128
+ * 108    4  formatter  headroom       bytes kept free at a buffer's start, 128..buf_len - 14
  * 112    4  formatter  rxq_off        section offset of the Rx queue lines
  * 116    4  formatter  prod_off       section offset of the producer ends
  * 120    4  formatter  cons_off       section offset of the consumer ends
@@ -150,8 +150,6 @@ struct ivshmem_superblock_shm {
 };
 
 static_assert(sizeof(struct ivshmem_superblock_shm) == 256, "superblock");
-static_assert(offsetof(struct ivshmem_superblock_shm, port_cnt) == 80, "port_cnt");
-static_assert(offsetof(struct ivshmem_superblock_shm, ring_off) == 128, "ring_off");
 static_assert(offsetof(struct ivshmem_superblock_shm, server_epoch) == 192, "server_epoch");
 
 /* Who gave the slot's last client up, and how. */
@@ -237,7 +235,7 @@ enum ivshmem_return_mode {
  * 144  112  -          reserved1
  * 256    8  owner      row          life << 32 | enum ivshmem_port_state, one store           (P5)
  * 264    8  owner      beat         counts up once an interval while the owner lives
- * 272    4  owner      beat_ms      interval of the heartbeat, milliseconds, 1..10000
+ * 272    4  owner      beat_ms      interval of the heartbeat, milliseconds, 1..1000
  * 276    4  owner      dir_gen      counts changes of the producer ends' directory
  * 280  104  -          reserved2
  * 384    4  owner      conf_seq     odd while conf is being written
@@ -374,7 +372,8 @@ static_assert(sizeof(struct ivshmem_rxq_shm) == 128, "rxq");
  *  80    8  producer  prev       pw as the last epoch ended that published, to count losses by
  *  88    8  producer  frames     frames published, for tools
  *  96    8  producer  bytes      their bytes, for tools
- * 104   24  -         reserved1
+ * 104    4  producer  prev_yours consumer's epoch that prev was published for
+ * 108   20  -         reserved1
  * >8
  */
 struct ivshmem_prod_shm {
@@ -388,7 +387,8 @@ struct ivshmem_prod_shm {
 	struct ivshmem_u64 prev;
 	struct ivshmem_u64 frames;
 	struct ivshmem_u64 bytes;
-	uint8_t reserved1[24];
+	struct ivshmem_u32 prev_yours;
+	uint8_t reserved1[20];
 };
 
 static_assert(sizeof(struct ivshmem_prod_shm) == 128, "prod");

@@ -43,7 +43,7 @@ ivshmem_client_refused(const char *path, int error, struct ivshmem_fault *fault)
 
 	if (error == ENOENT)
 		return IVSHMEM_FAULT(fault, -error, "socket %s does not exist: "
-				     "start ivshmem-server -S %s first", path, path);
+				     "start ivshmem-server -S with it first", path);
 	if (stat(path, &info) == 0 && !S_ISSOCK(info.st_mode))
 		return IVSHMEM_FAULT(fault, -ENOTSOCK, "%s is not a socket", path);
 	if (error == ECONNREFUSED)
@@ -131,6 +131,9 @@ ivshmem_client_fill(struct ivshmem_client *client, struct ivshmem_fault *fault)
 	if (len < 0)
 		return IVSHMEM_FAULT(fault, -errno, "read from the server: %s", strerror(errno));
 	ivshmem_client_take_fds(client, &msg);
+	if ((msg.msg_flags & MSG_CTRUNC) != 0)
+		return IVSHMEM_FAULT(fault, -EMFILE, "an fd from the server was dropped: the limit "
+				     "of open files is reached, see ulimit -n");
 	if (len == 0)
 		return IVSHMEM_FAULT(fault, -EPIPE, "the server closed the connection%s",
 			client->step == IVSHMEM_CLIENT_OPEN ? "" :

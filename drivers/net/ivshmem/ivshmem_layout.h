@@ -18,6 +18,9 @@
 #include "ivshmem_abi.h"
 #include "ivshmem_fault.h"
 
+/* A section needs this many buffers for each queue, for one jumbo frame and some. */
+#define IVSHMEM_BUFS_PER_QUEUE_MIN	16u
+
 /* What somebody wants; 0 = the default that fits. */
 struct ivshmem_geometry {
 	uint64_t total_len;	/* bytes of the region; no default */
@@ -72,6 +75,20 @@ bool ivshmem_layout_is_ours(const void *base, uint64_t mapped_len);
  */
 int ivshmem_layout_check(const void *base, uint64_t mapped_len, struct ivshmem_layout *layout,
 			 struct ivshmem_fault *fault);
+
+static inline bool
+ivshmem_layout_is_pow2(uint64_t value)
+{
+	return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* Bytes of a section's ring reserve: one ring and one return ring each (destination, Tx queue). */
+static inline uint64_t
+ivshmem_layout_ring_reserve(const struct ivshmem_layout *layout)
+{
+	return (uint64_t)layout->port_cnt * layout->queue_cnt * layout->ring_slots *
+		(IVSHMEM_ABI_DESC_LEN + IVSHMEM_ABI_RETURN_LEN);
+}
 
 static inline struct ivshmem_superblock_shm *
 ivshmem_layout_superblock(void *base)

@@ -42,18 +42,17 @@ ivshmem_sleep_ms(uint32_t ms)
 static uint32_t
 ivshmem_silence_ms(uint32_t beat_ms)
 {
-	if (beat_ms == 0 || beat_ms > 10000)
+	if (beat_ms == 0 || beat_ms > IVSHMEM_PORT_BEAT_MAX_MS)
 		beat_ms = IVSHMEM_PORT_BEAT_MS;
 	return beat_ms * 10 > IVSHMEM_PORT_SILENCE_MS ? beat_ms * 10 : IVSHMEM_PORT_SILENCE_MS;
 }
 
 /* Whether somebody moves in the slot while it is watched. */
 static bool
-ivshmem_port_moves(const struct ivshmem_section_shm *section)
+ivshmem_port_moves(const struct ivshmem_section_shm *section, uint32_t watch_ms)
 {
 	const uint64_t beat = ivshmem_load64(&section->beat);
 	const uint64_t nonce = ivshmem_load64(&section->nonce);
-	const uint32_t watch_ms = ivshmem_silence_ms(ivshmem_load32(&section->beat_ms));
 
 	for (uint32_t ms = 0; ms < watch_ms; ms += IVSHMEM_WATCH_STEP_MS) {
 		ivshmem_sleep_ms(IVSHMEM_WATCH_STEP_MS);
@@ -66,15 +65,23 @@ ivshmem_port_moves(const struct ivshmem_section_shm *section)
 	return false;
 }
 
-/* Whether the way the slot is held now proves that its last owner is gone. */
-static bool
-ivshmem_port_proven_free(const struct ivshmem_section_shm *section, enum ivshmem_owner_kind kind)
+/*
+ * How long to watch before the slot is taken. Left cleanly, or locked by its last owner as by us
+ * now: not at all. Given by the server: its last owner is gone, unless it outlived an earlier
+ * server; then it beats soon. Else only long silence tells.
+ */
+static uint32_t
+ivshmem_port_watch_ms(const struct ivshmem_section_shm *section, enum ivshmem_owner_kind kind)
 {
 	const uint32_t last = ivshmem_load32(&section->owner_kind);
 
 	if ((ivshmem_load64_acquire(&section->row) & UINT32_MAX) == IVSHMEM_PORT_RESET)
-		return true;
-	return kind != IVSHMEM_OWNER_BARE && last == (uint32_t)kind;
+		return 0;
+	if (kind == IVSHMEM_OWNER_LOCK && last == IVSHMEM_OWNER_LOCK)
+		return 0;
+	if (kind == IVSHMEM_OWNER_SERVER && last == IVSHMEM_OWNER_SERVER)
+		return 4 * IVSHMEM_PORT_BEAT_MS;
+	return ivshmem_silence_ms(ivshmem_load32(&section->beat_ms));
 }
 
 int
@@ -91,7 +98,7 @@ ivshmem_port_claim(struct ivshmem_port *port, void *base, const struct ivshmem_l
 			layout->port_cnt - 1);
 	section = ivshmem_layout_section(base, layout, slot);
 	row = ivshmem_load64_acquire(&section->row);
-	if (!ivshmem_port_proven_free(section, kind) && ivshmem_port_moves(section))
+	if (ivshmem_port_moves(section, ivshmem_port_watch_ms(section, kind)))
 		return IVSHMEM_FAULT(fault, -EBUSY, "port %" PRIu32 " is taken: life %" PRIu32
 			", process %" PRIu32 ", its heart beats; take another port or stop it",
 			slot, (uint32_t)(row >> 32), ivshmem_load32(&section->pid));
@@ -212,11 +219,12 @@ ivshmem_peer_read_conf(struct ivshmem_peer *peer, const struct ivshmem_section_s
 /* Dead by the server's word, or by silence; alive when the heart beats. now_ms is not 0. */
 static void
 ivshmem_peer_judge(struct ivshmem_peer *peer, const struct ivshmem_section_shm *section,
-		   const struct ivshmem_slot_shm *slot, bool server, uint64_t now_ms)
+		   const struct ivshmem_slot_shm *slot, uint64_t server, uint64_t now_ms)
 {
 	const uint64_t beat = ivshmem_load64(&section->beat);
 	const uint64_t row = ivshmem_load64_acquire(&slot->row);
-	const bool left = server && (row & UINT32_MAX) == IVSHMEM_SLOT_LEFT;
+	const bool left = server != 0 && (row & UINT32_MAX) == IVSHMEM_SLOT_LEFT &&
+		ivshmem_load64(&slot->server_epoch) == server;	/* an older one's word is old */
 
 	peer->beat_ms = ivshmem_load32(&section->beat_ms);
 	if (beat != peer->beat || peer->beat_seen_ms == 0) {
@@ -238,7 +246,7 @@ ivshmem_peer_look(struct ivshmem_peer *peer, void *base, const struct ivshmem_la
 	const struct ivshmem_section_shm *section =
 		ivshmem_layout_section(base, layout, peer->slot);
 	const struct ivshmem_superblock_shm *super = ivshmem_layout_superblock(base);
-	const bool server = ivshmem_load64(&super->server_epoch) != 0;
+	const uint64_t server = ivshmem_load64(&super->server_epoch);
 	const uint64_t row = ivshmem_load64_acquire(&section->row);	/* C5 <- P5 */
 	const uint32_t life = row >> 32;
 	const uint32_t dir_gen = ivshmem_load32_acquire(&section->dir_gen);

@@ -45,20 +45,25 @@ ivshmem_producer_start(struct ivshmem_producer *end, void *section, uint64_t des
 {
 	struct ivshmem_prod_shm *own = end->own;
 	uint64_t prev = ivshmem_ring_word(end->mine, end->prod);
+	uint32_t prev_yours = end->yours;
 
-	if (end->mine == 0)	/* a new life goes on where the last one ended (R3) */
+	if (end->mine == 0) {	/* a new life goes on where the last one ended (R3) */
 		prev = ivshmem_load64(&own->pw);
+		prev_yours = ivshmem_load32(&own->yours);
+	}
 	end->mine = ivshmem_epoch_next(ivshmem_ring_epoch(prev));
 	ivshmem_backoff_arm(&end->violated, &end->backoff, &end->backoff_cnt);
 
-	ivshmem_store32_release(&own->yours, 0);
 	ivshmem_store32_release(&own->dir_epoch, 0);
 	ivshmem_fence_release();	/* no new size under the old dir_epoch */
 	ivshmem_store32(&own->desc_cnt, desc_cnt);
 	ivshmem_store64(&own->desc_off, desc_off);
-	if ((uint32_t)prev != 0)	/* S4 */
+	if ((uint32_t)prev != 0 && prev_yours != 0) {	/* S4; else a START that died saved it */
 		ivshmem_store64(&own->prev, prev);
+		ivshmem_store32(&own->prev_yours, prev_yours);
+	}
 	ivshmem_store32_release(&own->dir_epoch, end->mine);			/* P4 */
+	ivshmem_store32_release(&own->yours, 0);	/* after prev_yours, before pw */
 	ivshmem_store64_release(&own->pw, ivshmem_ring_word(end->mine, 0));	/* P1 */
 	ivshmem_fence_release();	/* S2 */
 
@@ -194,7 +199,8 @@ ivshmem_consumer_left_behind(const struct ivshmem_consumer *end)
 
 	if (end->yours == 0)
 		return 0;
-	if (ivshmem_ring_epoch(prev) == end->yours && exact <= end->size)
+	if (ivshmem_ring_epoch(prev) == end->yours && exact <= end->size &&
+	    ivshmem_load32(&end->peer->prev_yours) == end->mine)
 		return exact;
 	return end->prod - end->cons;
 }
