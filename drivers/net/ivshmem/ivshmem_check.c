@@ -8,8 +8,8 @@
  * Called by everybody who attaches.
  *
  * Invariants:
- *  V1. A layout that passed keeps every ring end, ring and buffer of every section inside total_len,
- *      in 64-bit arithmetic without overflow.
+ *  V1. A layout that passed keeps every ring end, ring and buffer of every section inside
+ *      total_len, in 64-bit arithmetic without overflow.
  *  V2. The superblock and each section header are read once, into a private copy.
  * Trust: every byte is hostile.
  */
@@ -127,7 +127,8 @@ ivshmem_check_counts(const struct ivshmem_superblock_shm *super,
 		if (ret != 0)
 			return ret;
 	}
-	if (!ivshmem_layout_is_pow2(layout->ring_slots) || !ivshmem_layout_is_pow2(layout->section_len) ||
+	if (!ivshmem_layout_is_pow2(layout->ring_slots) ||
+	    !ivshmem_layout_is_pow2(layout->section_len) ||
 	    !ivshmem_layout_is_pow2(layout->total_len))
 		return IVSHMEM_FAULT(fault, -EINVAL, "no power of two: ring_slots %" PRIu32
 			", section_len %" PRIu64 ", total_len %" PRIu64, layout->ring_slots,

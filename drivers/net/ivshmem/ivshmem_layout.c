@@ -141,8 +141,8 @@ ivshmem_plan_refuse(const struct ivshmem_geometry *want, struct ivshmem_layout *
 			return IVSHMEM_FAULT(fault, -EINVAL, "queues %" PRIu32
 				" does not fit: %" PRIu64 " bytes hold %" PRIu32
 				" ports of %" PRIu32 " queues with rings of %" PRIu32
-				"; take that or a larger size", queues, want->total_len, ports, layout->queue_cnt,
-				layout->ring_slots);
+				"; take that or a larger size", queues, want->total_len, ports,
+				layout->queue_cnt, layout->ring_slots);
 	layout->queue_cnt = 1;
 	for (layout->port_cnt = ports - 1; layout->port_cnt >= 2; layout->port_cnt--) {
 		layout->section_len = want->total_len /

@@ -54,8 +54,8 @@ struct ivshmem_port {
 
 /*
  * Claim a slot. "kind" is how death of an earlier owner is known; when it is not, the slot is
- * watched for as long as silence must last, 3 s to 10 s. Returns 0, -EBUSY when somebody lives there
- * (the fault names its life and process), -EINVAL when slot is not in the region.
+ * watched for as long as silence must last, 3 s to 10 s. Returns 0, -EBUSY when somebody lives
+ * there (the fault names its life and process), -EINVAL when slot is not in the region.
  */
 int ivshmem_port_claim(struct ivshmem_port *port, void *base, const struct ivshmem_layout *layout,
 		       uint32_t slot, enum ivshmem_owner_kind kind, uint64_t nonce,
