@@ -13,6 +13,8 @@
  * Threads: one thread a queue.
  */
 
+#include <string.h>
+
 #include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
 #include <rte_memcpy.h>
@@ -95,20 +97,31 @@ ivshmem_tx_buffer(struct ivshmem_txq *txq)
 	return buf;
 }
 
-static inline void
-ivshmem_tx_describe(struct ivshmem_txq *txq, uint32_t prod, uint32_t buf, uint32_t len,
-		    uint32_t flags)
-{
-	const uint32_t slot = prod & (txq->ring.size - 1);
+/*
+ * A descriptor as two words: the burst loop stores these and nothing else, and what does not change
+ * from frame to frame is in the template already.
+ */
+struct ivshmem_tx_template {
+	uint64_t low;		/* section; flags and buffer are added */
+	uint64_t high;		/* offset and generation; length and slot are added */
+};
 
-	txq->ring.entries[slot].desc = (struct ivshmem_desc_shm) {
-		.section = txq->slot,
-		.flags = flags,
-		.buf = buf,
-		.data_off = txq->headroom,
-		.data_len = len,
-		.cookie = slot << 16 | (txq->ring.mine & UINT16_MAX),
+static inline struct ivshmem_tx_template
+ivshmem_tx_template(const struct ivshmem_txq *txq)
+{
+	return (struct ivshmem_tx_template) {
+		.low = txq->slot,
+		.high = txq->headroom | (uint64_t)(txq->ring.mine & UINT16_MAX) << 32,
 	};
+}
+
+static inline void
+ivshmem_tx_describe(struct ivshmem_entry_shm *entries, struct ivshmem_tx_template words,
+		    uint32_t slot, uint32_t buf, uint32_t len, uint32_t flags)
+{
+	words.low |= flags << 16 | (uint64_t)buf << 32;
+	words.high |= (uint64_t)len << 16 | (uint64_t)slot << 48;
+	memcpy(&entries[slot].desc, &words, sizeof(words));
 }
 
 static inline uint8_t *
@@ -137,11 +150,12 @@ ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf)
 	return pieces;
 }
 
-/* Any frame: gather its segments into as many buffers as it needs. */
-static __rte_noinline void
+/* Gather a frame's segments into as many buffers as it needs. */
+static void
 ivshmem_tx_gather(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf, uint32_t prod,
 		  uint32_t pieces)
 {
+	const struct ivshmem_tx_template words = ivshmem_tx_template(txq);
 	const struct rte_mbuf *segment = mbuf;
 	uint32_t left = mbuf->pkt_len;
 	uint32_t taken = 0;
@@ -165,8 +179,53 @@ ivshmem_tx_gather(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf, uint32_t
 			}
 		}
 		left -= len;
-		ivshmem_tx_describe(txq, prod, buf, len, left > 0 ? IVSHMEM_DESC_MORE : 0);
+		ivshmem_tx_describe(txq->ring.entries, words, prod & (txq->ring.size - 1), buf,
+				    len, left > 0 ? IVSHMEM_DESC_MORE : 0);
 	}
+}
+
+/* Any frame: returns its pieces, 0 when no wire could carry it, UINT32_MAX when it has to wait. */
+static __rte_noinline uint32_t
+ivshmem_tx_any(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf, uint32_t prod)
+{
+	const uint32_t pieces = ivshmem_tx_pieces(txq, mbuf);
+
+	if (pieces == 0)
+		return 0;
+	if (ivshmem_tx_room(txq, prod, pieces) < pieces)
+		return UINT32_MAX;
+	ivshmem_tx_gather(txq, mbuf, prod, pieces);
+	return pieces;
+}
+
+/*
+ * The frames are in the region: give their mbufs back. Runs of one pool go back in one call, which
+ * costs a quarter of the instructions of rte_pktmbuf_free_bulk().
+ */
+static inline void
+ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt)
+{
+	uint32_t first = 0;	/* of the run that ends before i */
+	uint32_t i;
+
+	for (i = 0; i < cnt; i++) {
+		struct rte_mbuf *mbuf = bufs[i];
+		uint32_t next = i;
+
+		if (unlikely(mbuf->nb_segs != 1)) {
+			rte_pktmbuf_free(mbuf);
+			next++;
+		} else if (unlikely(rte_pktmbuf_prefree_seg(mbuf) == NULL)) {
+			next++;
+		} else if (likely(i == first || mbuf->pool == bufs[first]->pool)) {
+			continue;
+		}
+		if (i > first)
+			rte_mempool_put_bulk(bufs[first]->pool, (void **)&bufs[first], i - first);
+		first = next;
+	}
+	if (cnt > first)
+		rte_mempool_put_bulk(bufs[first]->pool, (void **)&bufs[first], cnt - first);
 }
 
 uint16_t
@@ -188,40 +247,54 @@ ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 
 	prod = ring->prod;
 	room = ivshmem_tx_room(txq, prod, nb_bufs);
+
+	/* copies: a store to the region would have the compiler load them again */
+	struct ivshmem_entry_shm *const entries = ring->entries;
+	const struct ivshmem_tx_template words = ivshmem_tx_template(txq);
+	const uint32_t mask = ring->size - 1;
+	const uint32_t len_max = txq->room;
+	const uint32_t buf_len = txq->buf_len;
+	const uint32_t buf_end = txq->buf_first + txq->buf_cnt;
+	uint32_t buf = txq->buf_next;
+	uint8_t *data = ivshmem_tx_data(txq, buf);
+
 	for (sent = 0; sent < nb_bufs; sent++) {
 		const struct rte_mbuf *mbuf = bufs[sent];
+		const uint32_t len = mbuf->data_len;
 		uint32_t pieces = 1;
 
-		if (likely(mbuf->nb_segs == 1 && mbuf->data_len <= txq->room &&
-			   mbuf->data_len >= IVSHMEM_ABI_FRAME_MIN)) {
-			uint32_t buf;
-
+		if (likely(mbuf->nb_segs == 1 && len >= IVSHMEM_ABI_FRAME_MIN && len <= len_max)) {
 			if (unlikely(room == 0))
 				break;
-			buf = ivshmem_tx_buffer(txq);
-			rte_memcpy(ivshmem_tx_data(txq, buf),
-				   rte_pktmbuf_mtod(mbuf, const void *), mbuf->data_len);
-			ivshmem_tx_describe(txq, prod, buf, mbuf->data_len, 0);
+			ivshmem_tx_describe(entries, words, prod & mask, buf, len, 0);
+			rte_memcpy(data, rte_pktmbuf_mtod(mbuf, const void *), len);
+			data += buf_len;
+			if (unlikely(++buf == buf_end)) {
+				buf = txq->buf_first;
+				data = ivshmem_tx_data(txq, buf);
+			}
 		} else {
-			pieces = ivshmem_tx_pieces(txq, mbuf);
+			txq->buf_next = buf;
+			pieces = ivshmem_tx_any(txq, mbuf, prod);
+			if (pieces == UINT32_MAX)
+				break;
+			room = txq->limit - (prod - ring->cons);
+			buf = txq->buf_next;
+			data = ivshmem_tx_data(txq, buf);
 			if (pieces == 0)
 				continue;
-			if (pieces > room)
-				room = ivshmem_tx_room(txq, prod, pieces);
-			if (pieces > room)
-				break;
-			ivshmem_tx_gather(txq, mbuf, prod, pieces);
 		}
 		prod += pieces;
 		room -= pieces;
 		packets++;
 		bytes += mbuf->pkt_len;
 	}
+	txq->buf_next = buf;
 	if (unlikely(!ring->ready))	/* the peer went while we wrote: nothing was published */
 		return 0;
 	if (prod != ring->prod)
 		ivshmem_producer_publish(ring, prod);
-	rte_pktmbuf_free_bulk(bufs, sent);
+	ivshmem_tx_free(bufs, sent);
 	txq->stats.packets += packets;
 	txq->stats.bytes += bytes;
 	txq->stats.full += sent < nb_bufs;
