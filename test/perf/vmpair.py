@@ -26,24 +26,26 @@ exec stdbuf -oL dpdk-testpmd --lcores 0@0,1@0 --main-lcore 0 -a "$addr" -m 32 --
 '''
 
 
+def _ask(job, command, pattern):
+    """Sends a command; the match of the line that answers it. Prompts may be hidden by events."""
+    begin = len(job.lines)
+    job.send(command + '\n')
+    return job.wait_line(pattern, 60, begin)
+
+
 def _count(job, what):
-    for line in job.ask('show port stats 0'):
-        match = re.search(what + r'-packets: (\d+)', line)
-        if match:
-            return int(match.group(1))
-    raise lab.Failure(f'{job.vm.name}: no {what}-packets in the answer of testpmd:\n'
-                      + '\n'.join(job.lines[-20:]))
+    return int(_ask(job, 'show port stats 0', what + r'-packets: (\d+)')[1])
 
 
 def _traffic(tx, rx):
-    """The frames sent and received once FRAMES have arrived and both sides have stopped."""
-    rx.ask('start')
-    tx.ask('start')
+    """FRAMES arrive, both sides stop, and what was sent was received."""
+    _ask(rx, 'start', 'rxonly packet forwarding')
+    _ask(tx, 'start', 'txonly packet forwarding')
     lab.wait_until(lambda: _count(rx, 'RX') >= FRAMES, 120, f'{FRAMES} frames')
-    tx.ask('stop')
+    _ask(tx, 'stop', r'^Done\.')
     sent = _count(tx, 'TX')
     lab.wait_until(lambda: _count(rx, 'RX') == sent, 30, f'the last of {sent} frames sent')
-    rx.ask('stop')
+    _ask(rx, 'stop', r'^Done\.')
     for job in (tx, rx):
         job.send('quit\n')
         status = job.wait(60)
@@ -62,7 +64,7 @@ def seconds():
             jobs = [vm.start_job(SCRIPT.format(mode=mode), stdin=True)
                     for vm, mode in ((a, 'txonly'), (b, 'rxonly'))]
             for job in jobs:
-                job.wait_line('testpmd> $', 120)
+                job.wait_line('^Done', 120)
             _traffic(*jobs)
             spent = time.monotonic() - begun
             vms.finish()

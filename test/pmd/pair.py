@@ -86,6 +86,16 @@ class Region:
         self._look()
         return self._word(self._end(self.cons_off, slot, txq, rxq))
 
+    def wait_for_beats(self, slot, count=2):
+        """Waits until the port in that slot has looked at the others so often."""
+        self._look()
+        at = self.section_off + slot * self.section_len + 264
+
+        def beat():
+            return int.from_bytes(self.map[at:at + 8], 'little')
+        last = beat() + count
+        lab.wait_until(lambda: beat() >= last, 30, f'{count} heartbeats of port {slot}')
+
     def state(self, slot):
         """(life, state) of the slot's row."""
         self._look()

@@ -108,12 +108,13 @@ consumer_lies(uint32_t start)
 		CHECK_EQ(world_produce(&world, 10), 10);
 		ivshmem_store64(&((struct ivshmem_cons_shm *)world.consumer.own)->cw,
 				ivshmem_ring_word(world.consumer.mine,
-						  world.producer.prod + cases[i].distance));
+						  world.producer.prod +
+						  (uint32_t)cases[i].distance));
 		room = ivshmem_producer_refresh(&world.producer);
 		CHECK_EQ(world.producer.ready, cases[i].fine);
 		CHECK_EQ(world.producer.violated, !cases[i].fine);
 		CHECK_EQ(world.producer.bad_index, !cases[i].fine);
-		CHECK_EQ(room, (32 + cases[i].distance) * (int64_t)cases[i].fine);
+		CHECK_EQ(room, (INT64_C(32) + cases[i].distance) * cases[i].fine);
 		CHECK(world.producer.prod - world.producer.cons <= 32);
 		world_free(&world);
 	}
@@ -142,12 +143,13 @@ producer_lies(uint32_t start)
 		CHECK_EQ(ivshmem_consumer_avail(&world.consumer), 10);
 		ivshmem_store64(&world.producer.own->pw,
 				ivshmem_ring_word(world.producer.mine,
-						  world.consumer.cons + cases[i].distance));
+						  world.consumer.cons +
+						  (uint32_t)cases[i].distance));
 		avail = ivshmem_consumer_avail(&world.consumer);
 		CHECK_EQ(world.consumer.ready, cases[i].fine);
 		CHECK_EQ(world.consumer.violated, !cases[i].fine);
 		CHECK_EQ(world.consumer.bad_index, !cases[i].fine);
-		CHECK_EQ(avail, cases[i].distance * (int64_t)cases[i].fine);
+		CHECK_EQ(avail, INT64_C(1) * cases[i].distance * cases[i].fine);
 		CHECK(world.consumer.prod - world.consumer.cons <= 32);
 		world_free(&world);
 	}

@@ -7,6 +7,7 @@ and send() passes frames from one end to another, judged by the sink. Boots are 
 a test share one, made by the first of them, so a case finds the devices as others left them.
 """
 
+import functools
 import json
 import re
 import time
@@ -22,8 +23,8 @@ GUEST_EAL = '--in-memory -l 0 -m 28 --log-level=pmd.net.ivshmem:{level}'
 PORT_LINE = r'IVSHMEM: ivshmem: \S+: port (\d+) of (\d+) \((\w+)\), region of (\d+) bytes'
 
 
-def guest_script(program, eal, options):
-    return ' '.join(['exec', program, GUEST_EAL.format(level='info'), eal, '--',
+def guest_script(program, eal, options, level='info'):
+    return ' '.join(['exec', program, GUEST_EAL.format(level=level), eal, '--',
                      *(str(x) for x in options)])
 
 
@@ -145,7 +146,8 @@ class Testpmd:
         self.vm = vm
         self.job = vm.start_job(
             'exec stdbuf -oL dpdk-testpmd --in-memory --lcores 0@0,1@0 --main-lcore 0 -m 40 '
-            f'{devices} -- -i --no-lsc-interrupt --disable-link-check --total-num-mbufs=4096 {options}', stdin=True)
+            f'{devices} -- -i --no-lsc-interrupt --disable-link-check --total-num-mbufs=4096 '
+            f'{options}', stdin=True)
 
     def ask(self, line):
         return '\n'.join(self.job.ask(line, timeout=WAIT))
@@ -198,9 +200,24 @@ class Shared:
             lab.check(status == 0, f'{server.name} ended with {status}:\n'
                       + '\n'.join(server.lines[-10:]))
 
+    def _tidied(self, case):
+        """The case; no program of it goes on in a guest and keeps a device from the next one."""
+        @functools.wraps(case)
+        def run():
+            try:
+                case()
+            finally:
+                left = [job for vm in self.vms.vms if not vm.ended
+                        for job in vm.jobs.jobs.values() if job.status is None]
+                for job in left:
+                    job.kill('KILL')
+                for job in left:
+                    job.wait(WAIT)
+        return run
+
     def main(self, *cases):
         """lab.main() for these cases and the end of the guests."""
         def guests_and_servers_end_well():
             self.finish()
         with self.vms:
-            lab.main(*cases, guests_and_servers_end_well)
+            lab.main(*map(self._tidied, cases), guests_and_servers_end_well)

@@ -45,10 +45,8 @@ class World:
     def alone(self, index, args='', more=''):
         """ivshmem-traffic with just this device (and `more`): (exit status, lines)."""
         end = GuestEnd(self.vm, index, args)
-        job = self.vm.run(driver.guest_script('ivshmem-traffic', f'{end.allow} {more}',
-                                              SELF_TEST).replace('pmd.net.ivshmem:info',
-                                                                 'pmd.net.ivshmem:notice'),
-                          driver.WAIT)
+        job = self.vm.run(driver.guest_script('ivshmem-traffic', f'{end.allow} {more}', SELF_TEST,
+                                              level='notice'), driver.WAIT)
         return job.status, job.lines
 
 
