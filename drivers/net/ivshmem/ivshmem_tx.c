@@ -55,25 +55,22 @@ ivshmem_tx_session(struct ivshmem_txq *txq)
 {
 	const uint32_t want = ivshmem_load32(&txq->want);
 	struct ivshmem_producer *ring = &txq->ring;
+	enum ivshmem_ring_todo todo;
 
 	if ((want & UINT16_MAX) != txq->rxq)
 		ivshmem_tx_lead(txq, want & UINT16_MAX);
 	else if (want != txq->want_seen && ring->ready)
 		ivshmem_producer_refresh(ring);		/* Q3 */
 	txq->want_seen = want;
-	switch (ivshmem_producer_poll(ring)) {
-	case IVSHMEM_RING_USE:
-		return true;
-	case IVSHMEM_RING_ADOPT:
-		ivshmem_producer_adopt(ring);
-		break;
-	case IVSHMEM_RING_BUMP:
+	todo = ivshmem_producer_poll(ring);
+	if (todo == IVSHMEM_RING_BUMP) {
 		ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
-		break;
-	case IVSHMEM_RING_WAIT:
-		break;
+	} else if (todo == IVSHMEM_RING_ADOPT) {
+		ivshmem_producer_adopt(ring);
+		/* it may have adopted us already: then the first burst gets through */
+		todo = ivshmem_producer_poll(ring);
 	}
-	return false;
+	return todo == IVSHMEM_RING_USE;
 }
 
 /* Descriptors that may be filled from prod on; asks the consumer if there are fewer than want. */
