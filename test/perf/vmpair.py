@@ -14,7 +14,7 @@ import lab
 
 sys.path.insert(0, str(lab.ROOT / 'test' / 'vm'))
 
-from vmset import VmError, VmSet, doorbell  # noqa: E402
+from vmset import GuestError, VmError, VmSet, doorbell  # noqa: E402
 
 FRAMES = 100000
 BOUND = 600             # ten times the limit
@@ -68,6 +68,6 @@ def seconds():
             _traffic(*jobs)
             spent = time.monotonic() - begun
             vms.finish()
-    except VmError as error:
+    except (VmError, GuestError) as error:
         raise lab.Failure(f'VM pair: {error}; logs: {lab.log_dir()}/vm')
     return spent
