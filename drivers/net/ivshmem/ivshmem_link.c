@@ -144,10 +144,9 @@ ivshmem_link_look(struct rte_eth_dev *eth_dev)
 	uint32_t changed;
 
 	changed = ivshmem_peer_look(peer, dev->port.base, &dev->layout, ivshmem_now_ms());
-	if ((changed & IVSHMEM_PEER_LINK) != 0 && peer->running && peer->life != dev->peer_life) {
-		dev->peer_restarts += dev->peer_life != 0;
-		dev->peer_life = peer->life;
-	}
+	if (dev->peer_life != 0)	/* a life may end before anybody looked */
+		dev->peer_restarts += (uint32_t)(peer->life - dev->peer_life);
+	dev->peer_life = peer->life;
 	if (!dev->started)
 		return false;
 	ivshmem_link_lead_queues(eth_dev, (changed & IVSHMEM_PEER_CONF) != 0 ?
