@@ -15,9 +15,10 @@ def servers_and_ends():
 def l2fwd():
     program = examples.build('l2fwd', 'l2fwd')
     servers, ends = servers_and_ends()
-    forwarder = examples.first_pass(
+    forwarder = examples.l2fwd_between(
         lambda: examples.HostForwarder(program, servers, *examples.L2FWD_OPTIONS), ends)
-    examples.whole_pass(forwarder, ends, 0, '--sizes', '60-1514', '--segments', '1-3')
+    examples.whole_pass(forwarder, ends, 1, '--sizes', '60-1514', '--segments', '1-3')
+    examples.whole_pass(forwarder, ends, 0, *IMIX)
     examples.counted_pass(forwarder, ends, 1, 200000, *IMIX)
     examples.counted_pass(forwarder, ends, 0, 50000, '--sizes', '60-1514')
     status = forwarder.stop()
@@ -25,12 +26,13 @@ def l2fwd():
 
 
 def l2fwd_with_its_own_addresses():
-    """By default l2fwd rewrites both addresses: the frames are for the port that sent them."""
+    """By default l2fwd rewrites both addresses; the sink is promiscuous."""
     program = examples.build('l2fwd', 'l2fwd')
     servers, ends = servers_and_ends()
     options = [x for x in examples.L2FWD_OPTIONS if x != '--no-mac-updating']
-    forwarder = examples.first_pass(
+    forwarder = examples.l2fwd_between(
         lambda: examples.HostForwarder(program, servers, *options), ends)
+    examples.whole_pass(forwarder, ends, 1, *IMIX)
     lab.check(forwarder.stop() == 0, 'l2fwd did not end with status 0')
 
 

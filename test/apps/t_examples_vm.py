@@ -24,9 +24,10 @@ shared = driver.Shared(boot)
 
 def l2fwd_in_a_guest():
     vm, ends = shared.get()
-    forwarder = examples.first_pass(
+    forwarder = examples.l2fwd_between(
         lambda: examples.GuestForwarder(vm, 'l2fwd', *examples.L2FWD_OPTIONS), ends)
     examples.whole_pass(forwarder, ends, 0, '--sizes', '60-1514', '--segments', '1-3')
+    examples.whole_pass(forwarder, ends, 1, *IMIX)
     examples.counted_pass(forwarder, ends, 1, 50000, *IMIX)
     status = forwarder.stop()
     lab.check(status == 0, f'l2fwd ended with {status}:\n' + forwarder.text()[-1500:])

@@ -20,6 +20,7 @@ WAIT = 240                  # bounds, not expectations: a loaded machine takes i
 IMIX = ('--sizes', 'imix')
 SEGMENTED = ('--sizes', '60-9618', '--segments', '1-5')
 GUEST_EAL = '--in-memory -l 0 -m 28 --log-level=pmd.net.ivshmem:{level}'
+POLLS = r'^ivshmem-traffic: sink \d+ s: '
 PORT_LINE = r'IVSHMEM: ivshmem: \S+: port (\d+) of (\d+) \((\w+)\), region of (\d+) bytes'
 
 
@@ -45,6 +46,10 @@ class GuestRun:
 
     def wait_line(self, pattern):
         return self.job.wait_line(pattern, WAIT)
+
+    def polls(self):
+        """Waits until it is at work, so that a ring to it can be used."""
+        self.wait_line(POLLS)
 
     def port(self):
         """(slot, ports, front, bytes of the region), as the driver logged them."""
@@ -72,6 +77,10 @@ class HostRun(pair.Traffic):
     def port(self):
         """Waits until the server has it as a client."""
         lab.wait_until(self.attached, WAIT, f'{self.name} at the server')
+
+    def polls(self):
+        """Waits until it is at work, so that a ring to it can be used."""
+        self.expect(POLLS, WAIT)
 
     def report(self, seconds=WAIT, status=0):
         return super().report(seconds, status)
@@ -101,7 +110,7 @@ class HostEnd:
 def options_of(count, *options):
     """For gen and sink. The ring outlives the port that filled it: no need to linger."""
     return ('--count', count, '--wait', WAIT, '--tx-timeout', 60, '--idle', 60, '--linger', 0,
-            '--poll', 'sleep', '--quiet', *options)
+            '--poll', 'sleep', *options)
 
 
 def send(sender, receiver, count, *options, first=None):

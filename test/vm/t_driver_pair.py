@@ -100,6 +100,7 @@ def one_process_forwards_between_two_devices():
     for sender, receiver, port in (b[0], b[2], 1), (b[2], b[0], 0):
         forwarder.wait_link(port, 'down')
         sink = receiver.traffic('sink', *driver.options_of(count, *IMIX))
+        sink.polls()
         forwarder.wait_link(port, 'up')
         gen = sender.traffic('gen', *driver.options_of(count, *IMIX))
         driver.judge(gen, sink, count)
