@@ -44,9 +44,19 @@ class Forwarder:
         """How often the driver said that the link of a port went up."""
         return len(re.findall(rf'{self.devices[port]}: link up', self.text()))
 
-    def wait_up(self, port, more_than):
-        lab.wait_until(lambda: self.ups(port) > more_than, WAIT,
-                       f'link up at {self.devices[port]}')
+    def wait_down(self, port):
+        """The neighbour before has gone, and this side knows."""
+        lab.wait_until(lambda: self.ups(port) == self.text().count(
+            f'{self.devices[port]}: link down'), WAIT, f'link down at {self.devices[port]}')
+
+    def sink(self, port, start):
+        """Starts a sink behind the port, and waits until frames can get there; returns it."""
+        self.wait_down(port)
+        before = self.ups(port)
+        sink = start()
+        sink.polls()
+        lab.wait_until(lambda: self.ups(port) > before, WAIT, f'link up at {self.devices[port]}')
+        return sink
 
     def counts(self, port):
         """Since the passes before, by l2fwd's newest table: (sent, dropped)."""
@@ -139,20 +149,14 @@ def l2fwd_between(start, ends):
 
 def whole_pass(forwarder, ends, to, *options):
     """All frames reach end `to`: they fit into the ring. The example runs already."""
-    before = forwarder.ups(to)
-    sink = ends[to].traffic('sink', *options_of(RING, *options))
-    sink.polls()
-    forwarder.wait_up(to, before)
+    sink = forwarder.sink(to, lambda: ends[to].traffic('sink', *options_of(RING, *options)))
     driver.judge(ends[1 - to].traffic('gen', *options_of(RING, *options)), sink, RING)
     forwarder.passed(to, RING)
 
 
 def counted_pass(forwarder, ends, to, count, *options):
     """More frames than a ring holds."""
-    ups = forwarder.ups(to)
-    sink = lossy(ends[to], count, *options)
-    sink.polls()
-    forwarder.wait_up(to, ups)
+    sink = forwarder.sink(to, lambda: lossy(ends[to], count, *options))
     gen = ends[1 - to].traffic('gen', *options_of(count, *options)).report()
     lab.check(gen['totals']['sent'] == count, f'gen sent {gen["totals"]["sent"]} of {count}')
     sent = accounted(forwarder, to, sink, count)
