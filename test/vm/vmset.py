@@ -15,10 +15,12 @@ on an exception, SIGINT, SIGTERM and SIGHUP.
 
 Invariants:
  I1. All names in the file system lie in one folder of /dev/shm that carries
-     our pid; a later set removes the folders of pids that are gone.
+     our pid and that we hold a lock on; a later set removes the folders that
+     nobody holds. (A pid alone says nothing in another pid namespace.)
 """
 
 import collections
+import fcntl
 import os
 import re
 import shlex
@@ -51,12 +53,35 @@ def size_bytes(text):
     return int(match.group(1)) << {'': 0, 'K': 10, 'M': 20, 'G': 30}[match.group(2)]
 
 
-def _sweep():
-    """Removes run folders whose process is gone (I1)."""
-    for name in os.listdir(RUN_DIR):
-        match = re.match(re.escape(RUN_PREFIX) + r'(\d+)\.', name)
-        if match is not None and not os.path.exists(f'/proc/{match.group(1)}'):
-            shutil.rmtree(os.path.join(RUN_DIR, name), ignore_errors=True)
+def _hold(path, flags=0):
+    """The open directory, locked; None when somebody else holds it or it is gone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | flags)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _make_folder():
+    """Our run folder and the fd that holds it; folders that nobody holds are removed (I1)."""
+    making = _hold(RUN_DIR)
+    try:
+        for name in os.listdir(RUN_DIR):
+            if not name.startswith(RUN_PREFIX):
+                continue
+            held = _hold(os.path.join(RUN_DIR, name), fcntl.LOCK_NB)
+            if held is not None:
+                shutil.rmtree(os.path.join(RUN_DIR, name), ignore_errors=True)
+                os.close(held)
+        folder = tempfile.mkdtemp(prefix=f'{RUN_PREFIX}{os.getpid()}.', dir=RUN_DIR)
+        return folder, _hold(folder)
+    finally:
+        os.close(making)
 
 
 class Server:
@@ -135,6 +160,7 @@ class VmSet:
         self.echo, self.logs = echo, logs
         self.vms, self.servers = [], []
         self.folder = None
+        self._hold = None
         self._lock = threading.Lock()
         self._images = {}
         self._handlers = {}
@@ -146,8 +172,7 @@ class VmSet:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self._handlers[number] = signal.signal(number, self._signal)
-        _sweep()
-        self.folder = tempfile.mkdtemp(prefix=f'{RUN_PREFIX}{os.getpid()}.', dir=RUN_DIR)
+        self.folder, self._hold = _make_folder()
         return self
 
     def _signal(self, number, _frame):
@@ -163,6 +188,7 @@ class VmSet:
         for _, fd in self._images.values():
             os.close(fd)
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._hold)
         for stream in self._log_files.values():
             stream.close()
         self._log_files = {}
