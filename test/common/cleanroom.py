@@ -20,16 +20,23 @@ COMMANDS = ['./app/demo', './test/run']
 LIMIT = 3600        # seconds, each command
 INSIDE = 'root/net_ivshmem'
 
-# In the new namespaces: mounts, then the commands in the root. $1 is the root.
+# In the new namespaces: mounts, then the commands in the root. $1 is the root. It becomes the
+# namespace's own root, which chroot alone does not do: then unshare --mount fails inside.
 SCRIPT = r'''
 set -eu
 root=$1
 shift
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
+mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
-exec chroot "$root" /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 \
+cd "$root"
+mkdir -p mnt/outside
+pivot_root . mnt/outside
+umount -l /mnt/outside
+exec chroot / /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 \
     PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c 'cd "$0" && exec "$@"' /INSIDE "$@"
 '''.replace('INSIDE', INSIDE)
 
