@@ -4,10 +4,11 @@
 
 /*
  * A peer that does what a test tells it, right or wrong: attaches to a region's file as one of its
- * two ports and publishes descriptors, indices, directories and states as asked.
+ * ports and publishes descriptors, indices, directories and states as asked.
  *
- * Usage: ivshmem-odd-peer FILE SLOT; then commands on standard input, see command.h. Between them
- * its heart beats. No DPDK: it is made of the layers that the driver shares with other programs.
+ * Usage: ivshmem-odd-peer FILE SLOT [OTHER SLOT]; then commands on standard input, see command.h.
+ * Between them its heart beats. No DPDK: it is made of the layers that the driver shares with other
+ * programs.
  * It has one Tx and one Rx queue, which meet queue 0 of the other port.
  */
 
@@ -16,6 +17,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -37,6 +39,7 @@ static uint32_t odd_other;
 static uint32_t odd_staged;	/* index behind the last descriptor that was written */
 static uint32_t odd_seq;
 static bool odd_beats = true;
+static uint8_t odd_mac[6] = { 2, 0, 0, 0, 0, 1 };
 
 static uint64_t
 odd_now_ms(void)
@@ -62,22 +65,24 @@ odd_beat(void)
 static void
 odd_publish_conf(uint16_t rxq_cnt, uint16_t txq_cnt)
 {
-	const struct ivshmem_conf_shm conf = {
+	struct ivshmem_conf_shm conf = {
 		.max_frame = 1518,
 		.rxq_cnt = rxq_cnt,
 		.txq_cnt = txq_cnt,
 		.mac_cnt = 1,
-		.mac = { { 2, 0, 0, 0, 0, 1 } },
 	};
 
+	memcpy(conf.mac[0], odd_mac, sizeof(odd_mac));
 	ivshmem_port_set_conf(&odd_port, &conf);
 }
 
-/* conf RXQ TXQ: the configuration that the other port reads. */
+/* conf RXQ TXQ [MAC]: the configuration that the other port reads. */
 static int
 odd_conf(int argc, char **argv)
 {
-	(void)argc;
+	if (argc > 2)
+		for (int i = 0; i < 6; i++)
+			odd_mac[i] = strtoul(argv[2] + 3 * i, NULL, 16);
 	odd_publish_conf(ivshmem_number(argv[0]), ivshmem_number(argv[1]));
 	return 0;
 }
@@ -204,7 +209,7 @@ odd_put_good(uint32_t len, uint32_t seq)
 	static const uint8_t all[6] = { 255, 255, 255, 255, 255, 255 };
 	const uint32_t buf = odd_staged % odd_layout.buf_cnt;
 
-	ivshmem_pattern_write(odd_data(buf) + odd_layout.headroom, len, all, seq);
+	ivshmem_pattern_write(odd_data(buf) + odd_layout.headroom, len, all, odd_mac, seq);
 	odd_producer.entries[odd_staged++ & (odd_producer.size - 1)].desc =
 		(struct ivshmem_desc_shm){
 			.section = odd_port.slot,
@@ -423,15 +428,15 @@ main(int argc, char **argv)
 	struct ivshmem_fault fault;
 	char line[512];
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: ivshmem-odd-peer FILE SLOT\n");
+	if (argc != 3 && argc != 4) {
+		fprintf(stderr, "usage: ivshmem-odd-peer FILE SLOT [OTHER SLOT]\n");
 		return 2;
 	}
 	if (odd_attach(argv[1], ivshmem_number(argv[2]), &fault) != 0) {
 		fprintf(stderr, "ivshmem-odd-peer: %s\n", fault.text);
 		return 1;
 	}
-	odd_other = 1 - odd_port.slot;
+	odd_other = argc == 4 ? ivshmem_number(argv[3]) : odd_port.slot == 0;
 	odd_find_ends();
 	setvbuf(stdin, NULL, _IONBF, 0);	/* so that poll() knows what is there */
 	printf("reply: ok slots=%" PRIu32 " bufs=%" PRIu32 " buf_len=%" PRIu32 " life=%" PRIu32

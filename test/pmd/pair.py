@@ -274,8 +274,8 @@ class Shell(Driven):
 
 
 class OddPeer(Driven):
-    def __init__(self, name, region, slot=1):
-        super().__init__(name, [TOOLS / 'ivshmem-odd-peer', region.path, slot])
+    def __init__(self, name, region, slot=1, other=0):
+        super().__init__(name, [TOOLS / 'ivshmem-odd-peer', region.path, slot, other])
         self.slot = slot
 
 

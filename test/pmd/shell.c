@@ -185,8 +185,8 @@ shell_stats(int argc, char **argv)
 static int
 shell_xstats(int argc, char **argv)
 {
-	struct rte_eth_xstat_name names[256];
-	struct rte_eth_xstat values[256];
+	static struct rte_eth_xstat_name names[1024];
+	static struct rte_eth_xstat values[RTE_DIM(names)];
 	int cnt;
 
 	(void)argc;
@@ -332,6 +332,7 @@ static const struct ivshmem_command shell_commands[] = {
 	{ "configure", 3, shell_configure },
 	{ "drain", 1, shell_drain },
 	{ "dst", 1, shell_dst },
+	{ "gather", 2, shell_gather },
 	{ "hold", 3, shell_hold },
 	{ "info", 1, shell_info },
 	{ "link", 1, shell_link },
@@ -349,6 +350,7 @@ static const struct ivshmem_command shell_commands[] = {
 	{ "reset", 1, shell_reset },
 	{ "send", 4, shell_send },
 	{ "set-link", 2, shell_set_link },
+	{ "src", 1, shell_src },
 	{ "start", 1, shell_start },
 	{ "stats", 1, shell_stats },
 	{ "stop", 1, shell_stop },

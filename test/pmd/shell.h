@@ -16,12 +16,14 @@
 
 extern struct rte_mempool *shell_pool;
 
-/* Frames: send, recv, hold, release, drain, dst. */
+/* Frames: send, recv, gather, hold, release, drain, dst, src. */
 int shell_send(int argc, char **argv);
 int shell_recv(int argc, char **argv);
 int shell_hold(int argc, char **argv);
 int shell_release(int argc, char **argv);
 int shell_drain(int argc, char **argv);
+int shell_gather(int argc, char **argv);
 int shell_dst(int argc, char **argv);
+int shell_src(int argc, char **argv);
 
 #endif /* IVSHMEM_TEST_SHELL_H */

@@ -20,6 +20,7 @@
 #define SHELL_BURST 32u
 #define SHELL_HELD_MAX 65536u
 
+static struct rte_ether_addr shell_from = { { 2, 0, 0, 0, 0, 1 } };
 static struct rte_ether_addr shell_to = { { 255, 255, 255, 255, 255, 255 } };
 static struct rte_mbuf *shell_held[SHELL_HELD_MAX];
 static uint32_t shell_held_cnt;
@@ -33,6 +34,14 @@ shell_dst(int argc, char **argv)
 	return rte_ether_unformat_addr(argv[0], &shell_to);
 }
 
+/* src MAC: what the frames that follow say where they come from. */
+int
+shell_src(int argc, char **argv)
+{
+	(void)argc;
+	return rte_ether_unformat_addr(argv[0], &shell_from);
+}
+
 /* A frame of len bytes in segs mbufs of about the same length. */
 static struct rte_mbuf *
 shell_frame(uint32_t len, uint32_t segs, uint32_t seq)
@@ -41,7 +50,7 @@ shell_frame(uint32_t len, uint32_t segs, uint32_t seq)
 	uint8_t bytes[UINT16_MAX];
 	uint32_t done = 0;
 
-	ivshmem_pattern_write(bytes, len, shell_to.addr_bytes, seq);
+	ivshmem_pattern_write(bytes, len, shell_to.addr_bytes, shell_from.addr_bytes, seq);
 	for (uint32_t i = 0; i < segs; i++) {
 		const uint32_t part = i + 1 == segs ? len - done : len / segs;
 		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(shell_pool);
@@ -159,6 +168,49 @@ shell_recv(int argc, char **argv)
 	}
 	ivshmem_say("got=%" PRIu64 " bad=%" PRIu32 " gaps=%" PRIu32 " first=%" PRId64 " last=%"
 		    PRId64 " segs=%" PRIu32, got, bad, gaps, first, last, segs);
+	return 0;
+}
+
+/*
+ * gather PORTS MS [QUEUE]: from ports 0..PORTS-1 in turn, until none came for MS. Says how many
+ * each port received that received any ("3=17"), and of them all how many were bad, or behind a
+ * frame with a higher number on the same port.
+ */
+int
+shell_gather(int argc, char **argv)
+{
+	const uint64_t quiet = ivshmem_number(argv[1]) * rte_get_tsc_hz() / 1000;
+	const uint16_t queue = argc > 2 ? ivshmem_number(argv[2]) : 0;
+	int64_t last[RTE_MAX_ETHPORTS];
+	uint32_t got[RTE_MAX_ETHPORTS] = { 0 };
+	const uint32_t ports = RTE_MIN(ivshmem_number(argv[0]), RTE_DIM(got));
+	uint64_t since = rte_rdtsc();
+	uint32_t late = 0;
+	uint32_t bad = 0;
+
+	memset(last, 0xff, sizeof(last));
+	while (rte_rdtsc() - since < quiet) {
+		for (uint32_t port = 0; port < ports; port++) {
+			struct rte_mbuf *bufs[SHELL_BURST];
+			uint16_t cnt = rte_eth_rx_burst(port, queue, bufs, SHELL_BURST);
+
+			for (uint16_t i = 0; i < cnt; i++) {
+				const int64_t seq = shell_judge(bufs[i]);
+
+				bad += seq < 0;
+				late += seq <= last[port];
+				last[port] = seq;
+			}
+			rte_pktmbuf_free_bulk(bufs, cnt);
+			got[port] += cnt;
+			if (cnt > 0)
+				since = rte_rdtsc();
+		}
+	}
+	for (uint32_t port = 0; port < ports; port++)
+		if (got[port] != 0)
+			ivshmem_say("%" PRIu32 "=%" PRIu32, port, got[port]);
+	ivshmem_say("bad=%" PRIu32 " late=%" PRIu32, bad, late);
 	return 0;
 }
 

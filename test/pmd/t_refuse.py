@@ -141,18 +141,6 @@ def other_formats():
     prober.quit()
 
 
-def three_ports():
-    region = pair.Region('4M')
-    status, text = pair.run([lab.server(), 'format', '-l', '4M', '--ports', 3, region.path])
-    lab.check(status == 0, text)
-    prober = Prober('three')
-    prober.refuses(f'path={region.path}', 'has 3 ports', 'regions of 2')
-    served = pair.Served('-l', '16M', '--ports', 4)
-    prober.refuses(served.args(), 'has 4 ports', 'regions of 2')
-    prober.quit()
-    served.remove()
-
-
 def taken_ports():
     region = pair.Region('16M')
     a = pair.Shell('taken-a', region.vdev('port=0'))
@@ -334,5 +322,5 @@ def without_privileges():
         shutil.rmtree(home)
 
 
-lab.main(foreign_files, other_sizes, other_formats, three_ports, taken_ports, held_by_a_server,
+lab.main(foreign_files, other_sizes, other_formats, taken_ports, held_by_a_server,
          servers, secondary, without_privileges)

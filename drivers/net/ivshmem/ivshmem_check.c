@@ -76,7 +76,8 @@ ivshmem_check_section_plan(const struct ivshmem_layout *layout, struct ivshmem_f
 	if (ret != 0)
 		return ret;
 	ret = ivshmem_check_range(fault, "buf_cnt", layout->buf_cnt,
-				  layout->queue_cnt * IVSHMEM_BUFS_PER_QUEUE_MIN,
+				  (uint64_t)layout->queue_cnt * (layout->port_cnt - 1) *
+				  IVSHMEM_BUFS_PER_RING_MIN,
 				  (end - layout->buf_off) / layout->buf_len);
 	if (ret != 0)
 		return ret;

@@ -25,6 +25,7 @@ enum ivshmem_arg_type {
 	IVSHMEM_ARG_COUNT,	/* a decimal number, low..high */
 	IVSHMEM_ARG_SIZE,	/* bytes, with K, M or G */
 	IVSHMEM_ARG_MAC,
+	IVSHMEM_ARG_FULL,	/* enum ivshmem_full */
 };
 
 struct ivshmem_arg {
@@ -45,9 +46,12 @@ static const struct ivshmem_arg ivshmem_args[] = {
 	{ "port", IVSHMEM_ARG_COUNT, IVSHMEM_FRONT_VDEV | IVSHMEM_FRONT_PCI, IVSHMEM_ARG(port),
 	  0, 1023 },
 	{ "mac", IVSHMEM_ARG_MAC, IVSHMEM_FRONT_VDEV | IVSHMEM_FRONT_PCI, IVSHMEM_ARG(mac), 0, 0 },
+	{ "full", IVSHMEM_ARG_FULL, IVSHMEM_FRONT_VDEV | IVSHMEM_FRONT_PCI, IVSHMEM_ARG(full),
+	  0, 0 },
 	{ "create", IVSHMEM_ARG_COUNT, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(create), 0, 1 },
 	{ "size", IVSHMEM_ARG_SIZE, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(size), 1 << 20,
 	  UINT64_C(1) << 40 },
+	{ "ports", IVSHMEM_ARG_COUNT, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(ports), 2, 1024 },
 	{ "queues", IVSHMEM_ARG_COUNT, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(queues), 1, 16 },
 	{ "ring_size", IVSHMEM_ARG_COUNT, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(ring_size), 32, 32768 },
 	{ "buf_size", IVSHMEM_ARG_COUNT, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(buf_size), 256, 65472 },
@@ -129,6 +133,13 @@ ivshmem_arg_store(const char *name, const struct ivshmem_arg *arg, const char *v
 		IVSHMEM_LOG(ERR, "%s: %s=%s is no unicast address such as 02:00:00:00:00:01", name,
 			    arg->key, value);
 		return -EINVAL;
+	case IVSHMEM_ARG_FULL:
+		*(uint32_t *)field = strcmp(value, "drop") == 0 ? IVSHMEM_FULL_DROP :
+			strcmp(value, "wait") == 0 ? IVSHMEM_FULL_WAIT : IVSHMEM_FULL_DEFAULT;
+		if (*(uint32_t *)field != IVSHMEM_FULL_DEFAULT)
+			return 0;
+		IVSHMEM_LOG(ERR, "%s: %s=%s is neither drop nor wait", name, arg->key, value);
+		return -EINVAL;
 	default:
 		break;
 	}
@@ -160,9 +171,9 @@ ivshmem_devargs_check(const char *name, enum ivshmem_front front,
 		wrong = "socket= and path= exclude each other";
 	else if (conf->socket[0] != '\0' && conf->port != IVSHMEM_PORT_AUTO)
 		wrong = "port= is the server's to choose with socket=";
-	else if (conf->create == 0 && (conf->size != 0 || conf->queues != 0 ||
+	else if (conf->create == 0 && (conf->size != 0 || conf->ports != 0 || conf->queues != 0 ||
 		 conf->ring_size != 0 || conf->buf_size != 0))
-		wrong = "size=, queues=, ring_size= and buf_size= need create=1";
+		wrong = "size=, ports=, queues=, ring_size= and buf_size= need create=1";
 	else if (conf->create != 0 && conf->path[0] == '\0')
 		wrong = "create=1 needs path=FILE: with socket= the server makes the region";
 	else if (conf->create != 0 && conf->size == 0)

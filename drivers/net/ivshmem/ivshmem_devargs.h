@@ -22,13 +22,22 @@ enum ivshmem_front {
 	IVSHMEM_FRONT_VDEV = 2,
 };
 
+/* What a sender does when a ring is full, as given by full=. */
+enum ivshmem_full {
+	IVSHMEM_FULL_DEFAULT = 0,
+	IVSHMEM_FULL_DROP = 1,
+	IVSHMEM_FULL_WAIT = 2,
+};
+
 struct ivshmem_devargs {
 	char socket[PATH_MAX];
 	char path[PATH_MAX];
 	struct rte_ether_addr mac;	/* all zero = by region and slot */
 	uint64_t size;
 	uint32_t port;			/* IVSHMEM_PORT_AUTO = not given */
+	uint32_t full;			/* enum ivshmem_full */
 	uint32_t create;
+	uint32_t ports;
 	uint32_t queues;
 	uint32_t ring_size;
 	uint32_t buf_size;

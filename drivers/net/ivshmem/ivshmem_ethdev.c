@@ -34,9 +34,8 @@ ivshmem_configure(struct rte_eth_dev *eth_dev)
 static uint32_t
 ivshmem_frame_max(const struct ivshmem_layout *layout)
 {
-	const uint32_t pieces = RTE_MIN(layout->ring_slots, IVSHMEM_ABI_CHAIN_MAX);
-
-	return RTE_MIN(pieces * (layout->buf_len - layout->headroom), IVSHMEM_FRAME_MAX);
+	return RTE_MIN(ivshmem_layout_pieces(layout) * (layout->buf_len - layout->headroom),
+		       IVSHMEM_FRAME_MAX);
 }
 
 static int
@@ -125,7 +124,7 @@ ivshmem_stop(struct rte_eth_dev *eth_dev)
 
 	rte_spinlock_lock(&dev->lock);
 	dev->started = false;
-	ivshmem_store32(&dev->open, 0);
+	ivshmem_link_close(eth_dev);
 	if (!dev->dead)
 		ivshmem_port_set_state(&dev->port, IVSHMEM_PORT_INIT);
 	rte_spinlock_unlock(&dev->lock);
@@ -183,7 +182,16 @@ ivshmem_allmulticast_disable(struct rte_eth_dev *eth_dev)
 static int
 ivshmem_mac_addr_set(struct rte_eth_dev *eth_dev, struct rte_ether_addr *mac)
 {
-	rte_ether_addr_copy(mac, &ivshmem_dev(eth_dev)->mac);
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	int ret;
+
+	ret = ivshmem_mac_check(dev, mac);
+	if (ret != 0)
+		return ret;
+	rte_spinlock_lock(&dev->lock);
+	rte_ether_addr_copy(mac, &dev->mac);
+	ivshmem_mac_own(dev);
+	rte_spinlock_unlock(&dev->lock);
 	ivshmem_reconfigure(eth_dev);
 	return 0;
 }
@@ -248,39 +256,6 @@ static const struct eth_dev_ops ivshmem_ops = {
 	.txq_info_get = ivshmem_txq_info_get,
 };
 
-/* Stable over restarts: a hash (FNV-1a) of the region's uuid and the slot, locally administered. */
-static void
-ivshmem_default_mac(const struct ivshmem_layout *layout, uint32_t slot, struct rte_ether_addr *mac)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (unsigned int i = 0; i < sizeof(layout->uuid) + sizeof(slot); i++) {
-		hash ^= i < sizeof(layout->uuid) ? layout->uuid[i] :
-			slot >> (i - sizeof(layout->uuid)) * 8 & UINT8_MAX;
-		hash *= UINT64_C(0x100000001b3);
-	}
-	for (unsigned int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
-		mac->addr_bytes[i] = hash >> i * 8;
-	mac->addr_bytes[0] &= (uint8_t)~RTE_ETHER_GROUP_ADDR;
-	mac->addr_bytes[0] |= RTE_ETHER_LOCAL_ADMIN_ADDR;
-}
-
-/* The server's word wins, then the device argument, then the default. */
-static void
-ivshmem_choose_mac(struct ivshmem_dev *dev, const struct rte_ether_addr *mac)
-{
-	struct rte_ether_addr pinned;
-
-	memcpy(&pinned, ivshmem_layout_slot(dev->port.base, &dev->layout, dev->port.slot)->mac,
-	       sizeof(pinned));
-	if (rte_is_valid_assigned_ether_addr(&pinned))
-		dev->mac = pinned;
-	else if (!rte_is_zero_ether_addr(mac))
-		dev->mac = *mac;
-	else
-		ivshmem_default_mac(&dev->layout, dev->port.slot, &dev->mac);
-}
-
 /* Check the region and claim the slot: everything that needs no ethdev. */
 static int
 ivshmem_dev_attach(struct ivshmem_dev *dev, const char *name)
@@ -291,10 +266,6 @@ ivshmem_dev_attach(struct ivshmem_dev *dev, const char *name)
 	int ret;
 
 	ret = ivshmem_layout_check(transport->base, transport->len, &dev->layout, &fault);
-	if (ret == 0 && dev->layout.port_cnt != IVSHMEM_ABI_PORTS_MIN)
-		ret = IVSHMEM_FAULT(&fault, -ENOTSUP, "the region has %" PRIu32
-				    " ports; this driver takes regions of %u", dev->layout.port_cnt,
-				    IVSHMEM_ABI_PORTS_MIN);
 	if (ret == 0 && getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce))
 		ret = IVSHMEM_FAULT(&fault, -EIO, "no random numbers: %s", strerror(errno));
 	if (ret == 0)
@@ -305,9 +276,78 @@ ivshmem_dev_attach(struct ivshmem_dev *dev, const char *name)
 	return ret;
 }
 
+static void
+ivshmem_dev_free(struct ivshmem_dev *dev)
+{
+	rte_free(dev->peers);
+	rte_free(dev->lives);
+	rte_free(dev->conflicts);
+	rte_free(dev->list);
+	rte_free(dev->xstats_base);
+	rte_free(dev->fdb);
+	dev->peers = NULL;
+	dev->lives = NULL;
+	dev->conflicts = NULL;
+	dev->list = NULL;
+	dev->xstats_base = NULL;
+	dev->fdb = NULL;
+}
+
+/* What the number of ports decides the size of. */
+static int
+ivshmem_dev_alloc(struct ivshmem_dev *dev)
+{
+	const uint32_t port_cnt = dev->layout.port_cnt;
+
+	dev->peers = rte_zmalloc("ivshmem_peers", port_cnt * sizeof(*dev->peers), 0);
+	dev->lives = rte_zmalloc("ivshmem_lives", port_cnt * sizeof(*dev->lives), 0);
+	dev->conflicts = rte_zmalloc("ivshmem_conflicts", port_cnt * sizeof(*dev->conflicts), 0);
+	dev->list = rte_zmalloc("ivshmem_list",
+				port_cnt * dev->layout.queue_cnt * sizeof(*dev->list), 0);
+	if (port_cnt > IVSHMEM_ABI_PORTS_MIN)
+		dev->fdb = rte_zmalloc("ivshmem_fdb", sizeof(*dev->fdb), RTE_CACHE_LINE_SIZE);
+	dev->xstats_base = rte_zmalloc("ivshmem_xstats", ivshmem_xstats_cnt(dev) *
+				       sizeof(*dev->xstats_base), 0);
+	if (dev->peers == NULL || dev->lives == NULL || dev->conflicts == NULL ||
+	    dev->list == NULL || dev->xstats_base == NULL ||
+	    (dev->fdb == NULL && port_cnt > IVSHMEM_ABI_PORTS_MIN))
+		return -ENOMEM;
+	for (uint32_t slot = 0; slot < port_cnt; slot++)
+		ivshmem_peer_init(&dev->peers[slot], slot);
+	return 0;
+}
+
+/* What a full ring means: on a wire the sender waits, in a segment the frame is dropped. */
+static int
+ivshmem_dev_choose_full(struct ivshmem_dev *dev, enum ivshmem_full full)
+{
+	const bool wire = dev->layout.port_cnt == IVSHMEM_ABI_PORTS_MIN;
+
+	if (wire && full == IVSHMEM_FULL_DROP) {
+		IVSHMEM_LOG(ERR, "%s: full=drop needs a region of more than %u ports: in one of %u "
+			    "a full ring holds the sender back; leave full= away",
+			    dev->data->name, IVSHMEM_ABI_PORTS_MIN, IVSHMEM_ABI_PORTS_MIN);
+		return -EINVAL;
+	}
+	dev->wait = full == IVSHMEM_FULL_WAIT;
+	return 0;
+}
+
+static void
+ivshmem_dev_announce(const struct ivshmem_dev *dev)
+{
+	const struct ivshmem_layout *layout = &dev->layout;
+
+	IVSHMEM_LOG(INFO, "%s: port %" PRIu32 " of %" PRIu32 " (%s), region of %" PRIu64
+		    " bytes, %" PRIu32 " queues, rings of %" PRIu32 ", %" PRIu32
+		    " buffers of %" PRIu32 " bytes", dev->data->name, dev->port.slot,
+		    layout->port_cnt, dev->transport.ops->name, layout->total_len,
+		    layout->queue_cnt, layout->ring_slots, layout->buf_cnt, layout->buf_len);
+}
+
 int
 ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *transport,
-		   const struct rte_ether_addr *mac)
+		   const struct ivshmem_devargs *conf)
 {
 	struct rte_eth_dev_data *data = eth_dev->data;
 	struct ivshmem_dev *dev = data->dev_private;
@@ -321,40 +361,34 @@ ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *
 	ret = ivshmem_dev_attach(dev, data->name);
 	if (ret != 0)
 		goto err_detach;
-	dev->other = 1 - dev->port.slot;
-	dev->peers = rte_zmalloc("ivshmem_peers", dev->layout.port_cnt * sizeof(*dev->peers), 0);
-	if (dev->peers == NULL) {
-		ret = -ENOMEM;
+	ret = ivshmem_dev_alloc(dev);
+	if (ret == 0)
+		ret = ivshmem_dev_choose_full(dev, conf->full);
+	if (ret == 0)
+		ret = ivshmem_mac_choose(dev, &conf->mac);
+	if (ret != 0)
 		goto err_release;
-	}
-	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++)
-		ivshmem_peer_init(&dev->peers[slot], slot);
-	ivshmem_choose_mac(dev, mac);
+	ivshmem_mac_own(dev);
 	data->mac_addrs = &dev->mac;
 	data->dev_link.link_speed = RTE_ETH_SPEED_NUM_100G;
 	data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	data->dev_flags |= RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS | RTE_ETH_DEV_INTR_LSC;
 	eth_dev->dev_ops = &ivshmem_ops;
 	eth_dev->rx_pkt_burst = ivshmem_rx_burst;
-	eth_dev->tx_pkt_burst = ivshmem_tx_burst;
+	eth_dev->tx_pkt_burst = dev->fdb == NULL ? ivshmem_tx_burst : ivshmem_tx_burst_segment;
 	ret = rte_eal_alarm_set(IVSHMEM_PORT_BEAT_MS * 1000, ivshmem_link_tick, eth_dev);
 	if (ret != 0) {
 		IVSHMEM_LOG(ERR, "%s: no alarm for the heartbeat: %s", data->name,
 			    strerror(-ret));
-		goto err_peers;
+		goto err_mac;
 	}
-	IVSHMEM_LOG(INFO, "%s: port %" PRIu32 " of %" PRIu32 " (%s), region of %" PRIu64
-		    " bytes, %" PRIu32 " queues, rings of %" PRIu32 ", %" PRIu32
-		    " buffers of %" PRIu32 " bytes", data->name, dev->port.slot,
-		    dev->layout.port_cnt, transport->ops->name, dev->layout.total_len,
-		    dev->layout.queue_cnt, dev->layout.ring_slots, dev->layout.buf_cnt,
-		    dev->layout.buf_len);
+	ivshmem_dev_announce(dev);
 	return 0;
 
-err_peers:
-	rte_free(dev->peers);
+err_mac:
 	data->mac_addrs = NULL;
 err_release:
+	ivshmem_dev_free(dev);
 	ivshmem_port_release(&dev->port);
 err_detach:
 	dev->transport.ops->detach(&dev->transport);
@@ -378,8 +412,7 @@ ivshmem_dev_close(struct rte_eth_dev *eth_dev)
 	for (uint16_t queue = 0; queue < data->nb_tx_queues; queue++)
 		ivshmem_tx_queue_release(eth_dev, queue);
 	ivshmem_port_release(&dev->port);
-	rte_free(dev->peers);
-	dev->peers = NULL;
+	ivshmem_dev_free(dev);
 	data->mac_addrs = NULL;		/* lies in dev_private */
 	dev->transport.ops->detach(&dev->transport);
 	dev->transport.ops = NULL;

@@ -18,12 +18,12 @@
 #include <rte_ether.h>
 #include <rte_spinlock.h>
 
+#include "ivshmem_devargs.h"
+#include "ivshmem_fdb.h"
 #include "ivshmem_layout.h"
 #include "ivshmem_port.h"
 #include "ivshmem_rxtx.h"
 #include "ivshmem_transport.h"
-
-#define IVSHMEM_XSTATS_MAX	32u
 
 struct ivshmem_dev {
 	struct rte_eth_dev_data *data;
@@ -31,7 +31,8 @@ struct ivshmem_dev {
 	struct ivshmem_layout layout;
 	struct ivshmem_port port;
 	struct ivshmem_peer *peers;	/* port_cnt of them; the own one is unused */
-	uint32_t other;			/* the slot at the other end of the wire */
+	struct ivshmem_fdb *fdb;	/* NULL in a region of 2 ports: a wire has no addresses */
+	bool wait;			/* segment: a full ring is waited for, full=wait */
 	struct ivshmem_u32 open;	/* 1 = link up: Tx may send */
 	rte_spinlock_t lock;
 	struct rte_ether_addr mac;
@@ -43,8 +44,12 @@ struct ivshmem_dev {
 	bool lists_due;			/* an Rx queue has not taken its new list yet */
 	uint64_t link_changes;
 	uint64_t peer_restarts;
-	uint32_t peer_life;
-	uint64_t xstats_base[IVSHMEM_XSTATS_MAX];	/* of rings and port, at the last reset */
+	uint64_t mac_conflicts;
+	uint64_t fdb_aged_ms;		/* when the forwarding database was aged last */
+	uint32_t *lives;		/* of each port, as seen last; 0 = not yet */
+	uint32_t *conflicts;		/* of each port: the life whose conflict was told */
+	uint16_t *list;			/* for the link: rings of an Rx queue */
+	uint64_t *xstats_base;		/* of rings and ports, at the last reset */
 };
 
 static inline struct ivshmem_dev *
@@ -59,17 +64,35 @@ ivshmem_dev(const struct rte_eth_dev *eth_dev)
  * or another negative errno, logged.
  */
 int ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *transport,
-		       const struct rte_ether_addr *mac);
+		       const struct ivshmem_devargs *conf);
 
 /* Common part of a remove; idempotent. */
 int ivshmem_dev_close(struct rte_eth_dev *eth_dev);
 
 /* ivshmem_link.c */
+uint64_t ivshmem_now_ms(void);
 void ivshmem_link_tick(void *arg);
 int ivshmem_link_update(struct rte_eth_dev *eth_dev, int wait_to_complete);
 int ivshmem_link_set_up(struct rte_eth_dev *eth_dev);
 int ivshmem_link_set_down(struct rte_eth_dev *eth_dev);
 void ivshmem_link_publish_conf(struct ivshmem_dev *dev);
+/* The port stops: no queue sends any more. */
+void ivshmem_link_close(struct rte_eth_dev *eth_dev);
+
+/* ivshmem_mac.c */
+
+/*
+ * Take the server's address for the slot, else "mac" unless all zero, else the default. Returns 0
+ * or -EADDRINUSE, logged, when another port has it.
+ */
+int ivshmem_mac_choose(struct ivshmem_dev *dev, const struct rte_ether_addr *mac);
+/* Whether no other port that lives has the address: 0 or -EADDRINUSE, logged. */
+int ivshmem_mac_check(const struct ivshmem_dev *dev, const struct rte_ether_addr *mac);
+/* Enter the own address into the forwarding database. */
+void ivshmem_mac_own(struct ivshmem_dev *dev);
+/* Enter what the peer announces; "changed" is what ivshmem_peer_look() found. */
+void ivshmem_mac_announced(struct ivshmem_dev *dev, const struct ivshmem_peer *peer,
+			   uint32_t changed);
 
 /* ivshmem_queue.c */
 int ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t desc_cnt,
@@ -89,6 +112,8 @@ void ivshmem_queues_start(struct rte_eth_dev *eth_dev);
 void ivshmem_queues_refilter(struct rte_eth_dev *eth_dev);
 
 /* ivshmem_stats.c */
+/* Extended statistics that a port of the region has. */
+unsigned int ivshmem_xstats_cnt(const struct ivshmem_dev *dev);
 int ivshmem_stats_get(struct rte_eth_dev *eth_dev, struct rte_eth_stats *stats,
 		      struct eth_queue_stats *queues);
 int ivshmem_stats_reset(struct rte_eth_dev *eth_dev);

@@ -59,12 +59,14 @@ ivshmem_plan_offsets(struct ivshmem_layout *layout)
 		layout->buf_cnt = (layout->section_len - layout->buf_off) / layout->buf_len;
 }
 
-/* Whether each queue has buffers and each ring can be filled. */
+/* Whether each ring has buffers, and a port that uses one queue can fill half of each ring. */
 static bool
 ivshmem_plan_fits(const struct ivshmem_layout *layout)
 {
-	return layout->buf_cnt >= layout->ring_slots &&
-		layout->buf_cnt >= layout->queue_cnt * IVSHMEM_BUFS_PER_QUEUE_MIN;
+	const uint32_t other_cnt = layout->port_cnt - 1;
+
+	return layout->buf_cnt / other_cnt >= layout->ring_slots / (other_cnt > 1 ? 2 : 1) &&
+		layout->buf_cnt / other_cnt / layout->queue_cnt >= IVSHMEM_BUFS_PER_RING_MIN;
 }
 
 /* Halve the rings until they fit, at most a quarter of the section unless the caller insists. */

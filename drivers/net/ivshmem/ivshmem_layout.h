@@ -18,8 +18,8 @@
 #include "ivshmem_abi.h"
 #include "ivshmem_fault.h"
 
-/* A section needs this many buffers for each queue, for one jumbo frame and some. */
-#define IVSHMEM_BUFS_PER_QUEUE_MIN	16u
+/* A section needs this many buffers for each queue and other port: one jumbo frame and some. */
+#define IVSHMEM_BUFS_PER_RING_MIN	16u
 
 /* What somebody wants; 0 = the default that fits. */
 struct ivshmem_geometry {
@@ -88,6 +88,17 @@ ivshmem_layout_ring_reserve(const struct ivshmem_layout *layout)
 {
 	return (uint64_t)layout->port_cnt * layout->queue_cnt * layout->ring_slots *
 		(IVSHMEM_ABI_DESC_LEN + IVSHMEM_ABI_RETURN_LEN);
+}
+
+/* Pieces that a frame may have on any ring of the region, however the queues are set up. */
+static inline uint32_t
+ivshmem_layout_pieces(const struct ivshmem_layout *layout)
+{
+	const uint32_t share = layout->buf_cnt / layout->queue_cnt / (layout->port_cnt - 1);
+	const uint32_t chain = layout->ring_slots < IVSHMEM_ABI_CHAIN_MAX ?
+		layout->ring_slots : IVSHMEM_ABI_CHAIN_MAX;
+
+	return share < chain ? share : chain;
 }
 
 static inline struct ivshmem_superblock_shm *

@@ -21,7 +21,7 @@
 #include "ivshmem_ethdev.h"
 #include "ivshmem_log.h"
 
-static uint64_t
+uint64_t
 ivshmem_now_ms(void)
 {
 	struct timespec now;
@@ -71,33 +71,37 @@ static void
 ivshmem_link_offer_lists(struct rte_eth_dev *eth_dev)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
-	uint16_t list[IVSHMEM_ABI_PORTS_MIN * IVSHMEM_ABI_QUEUES_MAX];
 	uint32_t cnt;
 
 	dev->lists_due = false;
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++) {
 		struct ivshmem_rxq *rxq = eth_dev->data->rx_queues[queue];
 
-		cnt = ivshmem_link_find_rings(dev, rxq, list);
-		if (!ivshmem_rx_list_offer(rxq, list, cnt))
+		cnt = ivshmem_link_find_rings(dev, rxq, dev->list);
+		if (!ivshmem_rx_list_offer(rxq, dev->list, cnt))
 			dev->lists_due = true;
 	}
 }
 
-/* Have each Tx queue look at its consumer (Q3), and lead to one of rxq_cnt queues unless 0. */
+/*
+ * Open or close the ways to a port. Each Tx queue also looks at its consumer there (Q3), and leads
+ * to one of rxq_cnt queues unless 0.
+ */
 static void
-ivshmem_link_lead_queues(struct rte_eth_dev *eth_dev, uint16_t rxq_cnt)
+ivshmem_link_lead_queues(struct rte_eth_dev *eth_dev, uint32_t slot, bool open, uint16_t rxq_cnt)
 {
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
 		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
-		const uint32_t want = ivshmem_load32(&txq->want);
+		struct ivshmem_dest *dest = &txq->dests[slot];
+		const uint32_t want = ivshmem_load32(&dest->want);
 		const uint32_t rxq = rxq_cnt != 0 ? queue % rxq_cnt : want & UINT16_MAX;
 
-		ivshmem_store32(&txq->want, ((want >> 16) + 1) << 16 | rxq);
+		ivshmem_store32(&dest->want, ((want >> 16) + 1) << 16 | rxq);
+		ivshmem_store32(&dest->open, open);
 	}
 }
 
-/* A Tx queue led its ring elsewhere: tell the consumers to look for it. */
+/* A Tx queue led a ring elsewhere: tell the consumers to look for it. */
 static void
 ivshmem_link_tell_moves(struct rte_eth_dev *eth_dev)
 {
@@ -114,13 +118,11 @@ ivshmem_link_tell_moves(struct rte_eth_dev *eth_dev)
 	}
 }
 
-/* Set the link from what is known. Returns true when it changed. */
+/* Set the link: up while any other port runs. Returns true when it changed. */
 static bool
-ivshmem_link_apply(struct rte_eth_dev *eth_dev)
+ivshmem_link_apply(struct rte_eth_dev *eth_dev, bool up)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
-	const bool up = dev->started && dev->admin_up && !dev->dead &&
-		dev->peers[dev->other].running;
 	const struct rte_eth_link link = {
 		.link_speed = RTE_ETH_SPEED_NUM_100G,
 		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
@@ -135,37 +137,74 @@ ivshmem_link_apply(struct rte_eth_dev *eth_dev)
 	return true;
 }
 
-/* Look at the other port and act on what changed. Returns true when the link changed. */
+/* Look at one other port and act on what changed there. Returns what changed, IVSHMEM_PEER_*. */
+static uint32_t
+ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uint64_t now_ms)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	const bool usable = dev->started && dev->admin_up && !dev->dead;
+	uint32_t *life = &dev->lives[peer->slot];
+	uint32_t changed;
+
+	changed = ivshmem_peer_look(peer, dev->port.base, &dev->layout, now_ms);
+	if (*life != 0)		/* a life may end before anybody looked */
+		dev->peer_restarts += (uint32_t)(peer->life - *life);
+	*life = peer->life;
+	ivshmem_mac_announced(dev, peer, changed);
+	if (dev->started)
+		ivshmem_link_lead_queues(eth_dev, peer->slot, usable && peer->running,
+					 (changed & IVSHMEM_PEER_CONF) != 0 ?
+					 peer->conf.rxq_cnt : 0);
+	if ((changed & IVSHMEM_PEER_LINK) != 0)
+		IVSHMEM_LOG(INFO, "%s: port %" PRIu32 " %s, life %" PRIu32, eth_dev->data->name,
+			    peer->slot, peer->running ? "runs" : "is gone", peer->life);
+	return changed;
+}
+
+/* Look at the other ports and act on what changed. Returns true when the link changed. */
 static bool
 ivshmem_link_look(struct rte_eth_dev *eth_dev)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
-	struct ivshmem_peer *peer = &dev->peers[dev->other];
-	uint32_t changed;
+	const uint64_t now_ms = ivshmem_now_ms();
+	uint32_t changed = 0;
+	bool up = false;
 
-	changed = ivshmem_peer_look(peer, dev->port.base, &dev->layout, ivshmem_now_ms());
-	if (dev->peer_life != 0)	/* a life may end before anybody looked */
-		dev->peer_restarts += (uint32_t)(peer->life - dev->peer_life);
-	dev->peer_life = peer->life;
+	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
+		if (slot == dev->port.slot)
+			continue;
+		changed |= ivshmem_link_look_at(eth_dev, &dev->peers[slot], now_ms);
+		up |= dev->peers[slot].running;
+	}
+	if (dev->fdb != NULL && now_ms - dev->fdb_aged_ms >= IVSHMEM_FDB_TICK_MS) {
+		ivshmem_fdb_age(dev->fdb);
+		dev->fdb_aged_ms = now_ms;
+	}
 	if (!dev->started)
 		return false;
-	ivshmem_link_lead_queues(eth_dev, (changed & IVSHMEM_PEER_CONF) != 0 ?
-				 peer->conf.rxq_cnt : 0);
 	if (changed != 0 || dev->lists_due)
 		ivshmem_link_offer_lists(eth_dev);
 	ivshmem_link_tell_moves(eth_dev);
-	return ivshmem_link_apply(eth_dev);
+	return ivshmem_link_apply(eth_dev, up && dev->admin_up && !dev->dead);
+}
+
+void
+ivshmem_link_close(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+
+	ivshmem_store32(&dev->open, 0);
+	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++)
+		ivshmem_link_lead_queues(eth_dev, slot, false, 0);
 }
 
 /* LSC callbacks run without the lock: the application may call any operation from them. */
 static void
 ivshmem_link_report(struct rte_eth_dev *eth_dev)
 {
-	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 	const bool up = eth_dev->data->dev_link.link_status == RTE_ETH_LINK_UP;
 
-	IVSHMEM_LOG(INFO, "%s: link %s, port %" PRIu32 " life %" PRIu32, eth_dev->data->name,
-		    up ? "up" : "down", dev->other, dev->peers[dev->other].life);
+	IVSHMEM_LOG(INFO, "%s: link %s", eth_dev->data->name, up ? "up" : "down");
 	if (eth_dev->data->dev_conf.intr_conf.lsc != 0)
 		rte_eth_dev_callback_process(eth_dev, RTE_ETH_EVENT_INTR_LSC, NULL);
 }

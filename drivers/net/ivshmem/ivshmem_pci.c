@@ -126,7 +126,7 @@ ivshmem_pci_init(struct rte_eth_dev *eth_dev)
 	if (ret == 0)
 		ret = ivshmem_pci_slot(device, conf->port, &transport);
 	if (ret == 0)
-		ret = ivshmem_dev_create(eth_dev, &transport, &conf->mac);
+		ret = ivshmem_dev_create(eth_dev, &transport, conf);
 	if (ret == 0)
 		IVSHMEM_LOG(INFO, "%s: %" PRIu32 " interrupt vectors", device->name,
 			    ivshmem_pci_vectors(device));
@@ -162,4 +162,4 @@ static struct rte_pci_driver ivshmem_pci_driver = {
 RTE_PMD_REGISTER_PCI(net_ivshmem_pci, ivshmem_pci_driver);
 RTE_PMD_REGISTER_PCI_TABLE(net_ivshmem_pci, ivshmem_pci_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_ivshmem_pci, "* vfio-pci | uio_pci_generic");
-RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem_pci, "port=<0-1023> mac=<address>");
+RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem_pci, "port=<0-1023> mac=<address> full=<drop|wait>");

@@ -21,18 +21,24 @@
 /* More buffers in a queue's cycle than this fall out of the shared cache (doc/design.rst). */
 #define IVSHMEM_CYCLE_MAX	4096u
 
-/* Buffers of a Tx queue: its share of the section's, so that each queue has a cycle of its own. */
+/*
+ * Buffers of a destination: its share of the section's, so that each has a cycle of its own and who
+ * gives nothing back gets no more.
+ */
 static void
-ivshmem_txq_share(struct ivshmem_txq *txq, const struct ivshmem_layout *layout, uint16_t txq_cnt,
-		  uint32_t desc_cnt)
+ivshmem_dest_share(struct ivshmem_dest *dest, const struct ivshmem_txq *txq, uint16_t txq_cnt,
+		   uint32_t desc_cnt)
 {
-	const uint32_t share = layout->buf_cnt / txq_cnt;
+	const struct ivshmem_layout *layout = &txq->dev->layout;
+	const uint32_t other_cnt = layout->port_cnt - 1;
+	const uint32_t number = dest->slot < txq->slot ? dest->slot : dest->slot - 1;
+	const uint32_t share = layout->buf_cnt / txq_cnt / other_cnt;
 	const uint32_t cycle = RTE_MAX(desc_cnt, IVSHMEM_CYCLE_MAX);
 
-	txq->buf_cnt = RTE_MIN(share, cycle);
-	txq->buf_first = share * txq->queue_id;
-	txq->buf_next = txq->buf_first;
-	txq->limit = RTE_MIN(desc_cnt, txq->buf_cnt);
+	dest->buf_cnt = RTE_MIN(share, cycle);
+	dest->buf_first = share * (txq->queue_id * other_cnt + number);
+	dest->buf_next = dest->buf_first;
+	dest->limit = RTE_MIN(desc_cnt, dest->buf_cnt);
 }
 
 int
@@ -60,20 +66,22 @@ ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 					RTE_CACHE_LINE_SIZE, socket);
 	rxq->list = rte_zmalloc_socket("ivshmem_list", 2 * ring_cnt * sizeof(*rxq->list), 0,
 				       socket);
-	if (rxq->rings == NULL || rxq->list == NULL) {
-		rte_free(rxq->rings);
-		rte_free(rxq->list);
-		rte_free(rxq);
+	if (dev->fdb != NULL)
+		rxq->learned = rte_zmalloc_socket("ivshmem_learned",
+						  ring_cnt * sizeof(*rxq->learned), 0, socket);
+	eth_dev->data->rx_queues[queue] = rxq;
+	if (rxq->rings == NULL || rxq->list == NULL ||
+	    (dev->fdb != NULL && rxq->learned == NULL)) {
+		ivshmem_rx_queue_release(eth_dev, queue);
 		return -ENOMEM;
 	}
 	rxq->dev = dev;
 	rxq->pool = pool;
-	rxq->list_max = ring_cnt;
+	rxq->ring_cnt = ring_cnt;
 	rxq->room = buf_room - RTE_PKTMBUF_HEADROOM;
 	rxq->port_id = eth_dev->data->port_id;
 	rxq->queue_id = queue;
 	rxq->desc_cnt = desc_cnt;
-	eth_dev->data->rx_queues[queue] = rxq;
 	return 0;
 }
 
@@ -87,6 +95,7 @@ ivshmem_rx_queue_release(struct rte_eth_dev *eth_dev, uint16_t queue)
 	eth_dev->data->rx_queues[queue] = NULL;
 	rte_free(rxq->rings);
 	rte_free(rxq->list);
+	rte_free(rxq->learned);
 	rte_free(rxq);
 }
 
@@ -102,6 +111,18 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	txq = rte_zmalloc_socket("ivshmem_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE, socket);
 	if (txq == NULL)
 		return -ENOMEM;
+	txq->dests = rte_zmalloc_socket("ivshmem_dests", layout->port_cnt * sizeof(*txq->dests),
+					RTE_CACHE_LINE_SIZE, socket);
+	txq->touched = rte_zmalloc_socket("ivshmem_touched",
+					  layout->port_cnt * sizeof(*txq->touched), 0, socket);
+	eth_dev->data->tx_queues[queue] = txq;
+	if (txq->dests == NULL || txq->touched == NULL) {
+		ivshmem_tx_queue_release(eth_dev, queue);
+		return -ENOMEM;
+	}
+	for (uint32_t slot = 0; slot < layout->port_cnt; slot++)
+		txq->dests[slot].slot = slot;
+	txq->wire = &txq->dests[dev->port.slot == 0];
 	txq->dev = dev;
 	txq->bufs = (uint8_t *)dev->port.section + layout->buf_off;
 	txq->buf_len = layout->buf_len;
@@ -110,15 +131,20 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	txq->slot = dev->port.slot;
 	txq->queue_id = queue;
 	txq->desc_cnt = desc_cnt;
-	eth_dev->data->tx_queues[queue] = txq;
 	return 0;
 }
 
 void
 ivshmem_tx_queue_release(struct rte_eth_dev *eth_dev, uint16_t queue)
 {
-	rte_free(eth_dev->data->tx_queues[queue]);
+	struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
+
+	if (txq == NULL)
+		return;
 	eth_dev->data->tx_queues[queue] = NULL;
+	rte_free(txq->dests);
+	rte_free(txq->touched);
+	rte_free(txq);
 }
 
 void
@@ -158,30 +184,48 @@ ivshmem_queues_start_unused(struct ivshmem_dev *dev)
 }
 
 static void
-ivshmem_txq_start(struct ivshmem_txq *txq, uint16_t txq_cnt, uint16_t rxq_cnt)
+ivshmem_dest_start(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint16_t txq_cnt,
+		   uint16_t rxq_cnt)
 {
 	struct ivshmem_dev *dev = txq->dev;
 	const struct ivshmem_layout *layout = &dev->layout;
-	const uint32_t other = dev->other;
+	struct ivshmem_section_shm *other =
+		ivshmem_layout_section(dev->port.base, layout, dest->slot);
 	const uint32_t rxq = txq->queue_id % rxq_cnt;
 	uint32_t desc_cnt = rte_align32pow2(txq->desc_cnt);
 
-	if (desc_cnt > layout->ring_slots)
-		desc_cnt = layout->ring_slots;
-	ivshmem_txq_share(txq, layout, txq_cnt, desc_cnt);
-	txq->rxq = rxq;
-	ivshmem_store32(&txq->want, rxq);
-	txq->want_seen = rxq;
-	txq->ring = (struct ivshmem_producer){
+	desc_cnt = RTE_MAX(desc_cnt, IVSHMEM_ABI_CHAIN_MAX);	/* the longest frame fits */
+	desc_cnt = RTE_MIN(desc_cnt, layout->ring_slots);
+	ivshmem_dest_share(dest, txq, txq_cnt, desc_cnt);
+	dest->next = 0;
+	dest->rxq = rxq;
+	ivshmem_store32(&dest->want, rxq);
+	dest->want_seen = rxq;
+	dest->ring = (struct ivshmem_producer){
 		.own = ivshmem_layout_prod(dev->port.section, layout,
-			ivshmem_layout_end(layout, other, txq->queue_id, rxq)),
-		.peer = ivshmem_layout_cons(ivshmem_layout_section(dev->port.base, layout, other),
-			layout, ivshmem_layout_end(layout, txq->slot, txq->queue_id, rxq)),
-		.lost = txq->ring.lost,
-		.bad_index = txq->ring.bad_index,
+			ivshmem_layout_end(layout, dest->slot, txq->queue_id, rxq)),
+		.peer = ivshmem_layout_cons(other, layout,
+			ivshmem_layout_end(layout, txq->slot, txq->queue_id, rxq)),
+		.lost = dest->ring.lost,
+		.bad_index = dest->ring.bad_index,
 	};
-	ivshmem_producer_start(&txq->ring, dev->port.section,
-			       ivshmem_layout_desc_off(layout, other, txq->queue_id), desc_cnt);
+	ivshmem_producer_start(&dest->ring, dev->port.section,
+			       ivshmem_layout_desc_off(layout, dest->slot, txq->queue_id),
+			       desc_cnt);
+}
+
+static void
+ivshmem_txq_start(struct ivshmem_txq *txq, const struct rte_eth_dev_data *data)
+{
+	const struct ivshmem_dev *dev = txq->dev;
+
+	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
+		const uint16_t known = dev->peers[slot].conf.rxq_cnt;
+
+		if (slot != txq->slot)
+			ivshmem_dest_start(txq, &txq->dests[slot], data->nb_tx_queues,
+					   known != 0 ? known : data->nb_rx_queues);
+	}
 }
 
 /* All ends that could lead to the queue; those of other queues of the geometry stay unanswered. */
@@ -191,7 +235,7 @@ ivshmem_rxq_start(struct ivshmem_rxq *rxq)
 	struct ivshmem_dev *dev = rxq->dev;
 	const struct ivshmem_layout *layout = &dev->layout;
 
-	for (uint32_t ring = 0; ring < rxq->list_max; ring++) {
+	for (uint32_t ring = 0; ring < rxq->ring_cnt; ring++) {
 		const uint32_t source = ring / layout->queue_cnt;
 		const uint32_t txq = ring % layout->queue_cnt;
 		struct ivshmem_section_shm *section =
@@ -204,6 +248,7 @@ ivshmem_rxq_start(struct ivshmem_rxq *rxq)
 			.peer = ivshmem_layout_prod(section, layout,
 				ivshmem_layout_end(layout, dev->port.slot, txq, rxq->queue_id)),
 			.section = (const uint8_t *)section,
+			.slot = source,
 			.lost = end->lost,
 			.bad_index = end->bad_index,
 			.bad_dir = end->bad_dir,
@@ -236,12 +281,10 @@ ivshmem_queues_start(struct rte_eth_dev *eth_dev)
 {
 	struct rte_eth_dev_data *data = eth_dev->data;
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
-	const uint16_t known = dev->peers[dev->other].conf.rxq_cnt;
-	const uint16_t rxq_cnt = known != 0 ? known : data->nb_rx_queues;
 
 	ivshmem_queues_start_unused(dev);
 	for (uint16_t queue = 0; queue < data->nb_tx_queues; queue++)
-		ivshmem_txq_start(data->tx_queues[queue], data->nb_tx_queues, rxq_cnt);
+		ivshmem_txq_start(data->tx_queues[queue], data);
 	for (uint16_t queue = 0; queue < data->nb_rx_queues; queue++)
 		ivshmem_rxq_start(data->rx_queues[queue]);
 	ivshmem_queues_start_unused_consumers(dev, data->nb_rx_queues);

@@ -71,6 +71,7 @@ struct ivshmem_consumer {
 	uint32_t backoff;
 	uint32_t backoff_cnt;
 	const uint8_t *section;	/* the producer's */
+	uint32_t slot;		/* its number */
 	uint64_t bad_index;
 	uint64_t bad_dir;	/* impossible ring sizes or offsets seen */
 	uint64_t lost;		/* descriptors that an earlier producer took away */

@@ -33,12 +33,12 @@ ivshmem_rx_list_offer(struct ivshmem_rxq *rxq, const uint16_t *list, uint32_t cn
 {
 	const uint32_t want = ivshmem_load32(&rxq->list_want);
 	const uint32_t next = (want >> 16) + 1;
-	uint16_t *target = rxq->list + (next & 1) * rxq->list_max;
+	uint16_t *target = rxq->list + (next & 1) * rxq->ring_cnt;
 
 	if (ivshmem_load32_acquire(&rxq->list_taken) != want)	/* pairs with list_take */
 		return false;
 	if (cnt == (want & UINT16_MAX) &&
-	    memcmp(rxq->list + (want >> 16 & 1) * rxq->list_max, list, cnt * sizeof(*list)) == 0)
+	    memcmp(rxq->list + (want >> 16 & 1) * rxq->ring_cnt, list, cnt * sizeof(*list)) == 0)
 		return true;
 	memcpy(target, list, cnt * sizeof(*list));
 	ivshmem_store32_release(&rxq->list_want, next << 16 | cnt);
@@ -100,7 +100,7 @@ ivshmem_rx_payload(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
 		rxq->stats.bad_flags++;
 		return NULL;
 	}
-	if (unlikely(desc->section != rxq->dev->other)) {
+	if (unlikely(desc->section != ring->slot)) {
 		rxq->stats.bad_section++;
 		return NULL;
 	}
@@ -271,6 +271,27 @@ ivshmem_rx_stage(const struct ivshmem_rxq *rxq, const struct ivshmem_consumer *r
 	}
 }
 
+/* Segment: remember which port the source addresses belong to, at most once a tick each. */
+static __rte_noinline void
+ivshmem_rx_learn(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
+		 struct rte_mbuf **bufs, uint32_t cnt)
+{
+	struct ivshmem_fdb *fdb = rxq->dev->fdb;
+	uint64_t *learned = &rxq->learned[ring - rxq->rings];
+
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct rte_ether_hdr *ether = rte_pktmbuf_mtod(bufs[i],
+								     const struct rte_ether_hdr *);
+		const uint64_t key = ivshmem_fdb_key(ether->src_addr.addr_bytes);
+		const uint64_t lesson = key << 16 | ivshmem_load32(&fdb->tick);
+
+		if (lesson == *learned)
+			continue;
+		ivshmem_fdb_learn(fdb, key, ring->slot);
+		*learned = lesson;
+	}
+}
+
 /* As many empty mbufs as there are, up to cnt. */
 static inline uint32_t
 ivshmem_rx_mbufs(struct ivshmem_rxq *rxq, struct rte_mbuf **bufs, uint32_t cnt)
@@ -337,6 +358,8 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 		return 0;
 	}
 	ivshmem_consumer_release(ring, idx);
+	if (rxq->learned != NULL)
+		ivshmem_rx_learn(rxq, ring, bufs, frames);
 	rxq->stats.packets += frames;
 	rxq->stats.bytes += bytes;
 	return frames;
@@ -351,7 +374,7 @@ ivshmem_rx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 	if (unlikely(ivshmem_load32(&rxq->list_want) != ivshmem_load32(&rxq->list_taken)))
 		ivshmem_rx_list_take(rxq);
 	for (uint32_t i = 0; i < rxq->list_cnt && received < nb_bufs; i++) {
-		const uint16_t *list = rxq->list + rxq->list_sel * rxq->list_max;
+		const uint16_t *list = rxq->list + rxq->list_sel * rxq->ring_cnt;
 		struct ivshmem_consumer *ring = &rxq->rings[list[rxq->list_at]];
 
 		if (++rxq->list_at == rxq->list_cnt)

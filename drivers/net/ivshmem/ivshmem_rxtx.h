@@ -5,16 +5,17 @@
 /*
  * Queues and bursts.
  *
- * A Tx queue owns the producer end of one ring and a range of the own section's buffers. An Rx
- * queue owns the consumer ends of all rings that lead to it and polls those that are in use.
+ * A Tx queue has a destination for each other port: the producer end of the ring that leads there,
+ * and a share of the own section's buffers that no other destination can use up. An Rx queue owns
+ * the consumer ends of all rings that lead to it and polls those that are in use.
  *
  * Invariants:
- *  Q1. Buffers of a Tx queue are used in a fixed cycle, and come back in that order with the
+ *  Q1. Buffers of a destination are used in a fixed cycle, and come back in that order with the
  *      consumer's index; so at most min(size, buf_cnt) descriptors are out and no free list exists.
  *  Q2. The thread in a burst owns the queue; the control thread leaves requests in want and the
  *      ring list, which the burst takes up at its next start.
- *  Q3. A Tx queue with room does not look at the consumer by itself; the control thread has it look
- *      once a heartbeat, so that frames do not fill the ring of a consumer that is gone.
+ *  Q3. A destination with room does not look at the consumer by itself; the control thread has it
+ *      look once a heartbeat, so that frames do not fill the ring of a consumer that is gone.
  */
 
 #ifndef IVSHMEM_RXTX_H
@@ -58,14 +59,24 @@ struct ivshmem_tx_stats {
 	uint64_t full;			/* bursts cut short: no descriptor or no buffer */
 	uint64_t too_long;		/* frame longer than IVSHMEM_FRAME_MAX or than 64 pieces */
 	uint64_t too_short;		/* frame shorter than an Ethernet header */
+	uint64_t dropped;		/* segment: frames that no port got */
+	uint64_t to_self;		/* of them: for an address of the own port */
+};
+
+/* What became of the frames for one port; in a segment only. Written by the queue's thread. */
+struct ivshmem_dest_stats {
+	uint64_t packets;		/* a flooded frame counts at each port */
+	uint64_t full;			/* dropped: no descriptor or no buffer */
+	uint64_t down;			/* dropped: the port does not run, or not yet */
 };
 
 struct ivshmem_rxq {
 	struct ivshmem_dev *dev;
 	struct ivshmem_consumer *rings;	/* all that could lead here: source slot, Tx queue */
 	struct rte_mempool *pool;
-	uint16_t *list;			/* rings in use: two lists of list_max, see list_sel */
-	uint32_t list_max;
+	uint64_t *learned;		/* segment: what each ring's last frame taught */
+	uint16_t *list;			/* rings in use: two lists of ring_cnt, see list_sel */
+	uint32_t ring_cnt;
 	uint32_t list_sel;
 	uint32_t list_cnt;
 	uint32_t list_at;		/* whose turn it is */
@@ -81,22 +92,36 @@ struct ivshmem_rxq {
 	uint16_t desc_cnt;		/* as asked for at setup */
 };
 
+/* The way from a Tx queue to one other port. */
+struct ivshmem_dest {
+	struct ivshmem_producer ring;
+	uint32_t next;			/* filled up to here, published up to ring.prod */
+	uint32_t frames;		/* filled and not published */
+	uint64_t bytes;			/* their bytes */
+	uint32_t limit;			/* descriptors that may be out */
+	uint32_t buf_first;		/* the destination's share of the section's buffers */
+	uint32_t buf_cnt;
+	uint32_t buf_next;
+	uint32_t slot;			/* the port at the other end */
+	uint32_t rxq;			/* its Rx queue that the ring leads to */
+	struct ivshmem_u32 open;	/* 1 = it runs: frames may be sent; by control thread */
+	struct ivshmem_u32 want;	/* looks << 16 | Rx queue to lead to; by control thread */
+	uint32_t want_seen;
+	struct ivshmem_dest_stats stats;
+};
+
 struct ivshmem_txq {
 	struct ivshmem_dev *dev;
-	struct ivshmem_producer ring;
+	struct ivshmem_dest *wire;	/* region of 2 ports: the only destination */
 	uint8_t *bufs;			/* first buffer of the own section */
 	uint32_t buf_len;
 	uint32_t headroom;
 	uint32_t room;			/* data bytes of a buffer */
-	uint32_t buf_first;		/* the queue's share of the section's buffers */
-	uint32_t buf_cnt;
-	uint32_t buf_next;
-	uint32_t limit;			/* descriptors that may be out */
 	uint16_t slot;
 	uint16_t queue_id;
-	uint32_t rxq;			/* Rx queue of the other port that the ring leads to */
-	struct ivshmem_u32 want;	/* looks << 16 | Rx queue to lead to; by control thread */
-	uint32_t want_seen;
+	struct ivshmem_dest *dests;	/* port_cnt of them; the own one is unused */
+	uint16_t *touched;		/* segment: destinations that this burst filled */
+	uint32_t touched_cnt;
 	struct ivshmem_u32 dir_gen;	/* counts own changes of the directory */
 	uint32_t dir_seen;		/* control thread: dir_gen when last told */
 	struct ivshmem_tx_stats stats;
@@ -105,7 +130,30 @@ struct ivshmem_txq {
 };
 
 uint16_t ivshmem_rx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
+/* Region of 2 ports, a wire. */
 uint16_t ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
+/* More ports, a segment. */
+uint16_t ivshmem_tx_burst_segment(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
+
+/* Steps of a Tx burst, ivshmem_tx.c. */
+
+/*
+ * The destination's ring is not ready, or something is wanted; nothing that was filled waits to be
+ * published. True when the ring may be used.
+ */
+bool ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest);
+/* In how many buffers the frame travels; 0, counted by reason, when no ring could carry it. */
+uint32_t ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
+			   const struct rte_mbuf *mbuf);
+/*
+ * Copy frames into buffers of the destination and describe them, as long as there is room. Returns
+ * how many were dealt with, those that no ring could carry included. Nothing is published yet; when
+ * the ring is not ready any more afterwards, what was filled cannot be.
+ */
+uint32_t ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
+			 struct rte_mbuf **bufs, uint32_t cnt);
+/* Give back the mbufs of frames that are in the region. */
+void ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt);
 
 /* Control thread: have the Rx queue poll the rings numbered in list; false when it is too soon. */
 bool ivshmem_rx_list_offer(struct ivshmem_rxq *rxq, const uint16_t *list, uint32_t cnt);

@@ -9,8 +9,9 @@
  * burst writes.
  */
 
-#include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <rte_common.h>
@@ -23,10 +24,11 @@ enum ivshmem_xstat_source {
 	IVSHMEM_XSTAT_RXQ,	/* struct ivshmem_rx_stats, summed over queues */
 	IVSHMEM_XSTAT_TXQ,	/* struct ivshmem_tx_stats, summed over queues */
 	IVSHMEM_XSTAT_RX_RING,	/* struct ivshmem_consumer, summed over rings */
-	IVSHMEM_XSTAT_TX_RING,	/* struct ivshmem_producer, summed over queues */
+	IVSHMEM_XSTAT_TX_RING,	/* struct ivshmem_producer, summed over queues and ports */
 	IVSHMEM_XSTAT_DEV,	/* struct ivshmem_dev, 64 bit */
 	IVSHMEM_XSTAT_DEV32,	/* struct ivshmem_dev, 32 bit */
-	IVSHMEM_XSTAT_PEER32,	/* struct ivshmem_peer at the other end */
+	IVSHMEM_XSTAT_PEER32,	/* struct ivshmem_peer of one other port */
+	IVSHMEM_XSTAT_DEST,	/* struct ivshmem_dest_stats of one other port, over queues */
 };
 
 struct ivshmem_xstat {
@@ -52,16 +54,62 @@ static const struct ivshmem_xstat ivshmem_xstats[] = {
 	{ "tx_ring_full", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, full) },
 	{ "tx_too_long", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, too_long) },
 	{ "tx_too_short", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, too_short) },
+	{ "tx_dropped", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, dropped) },
+	{ "tx_to_self", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, to_self) },
 	{ "tx_bad_index", IVSHMEM_XSTAT_TX_RING, offsetof(struct ivshmem_producer, bad_index) },
 	{ "tx_lost_on_restart", IVSHMEM_XSTAT_TX_RING, offsetof(struct ivshmem_producer, lost) },
 	{ "link_changes", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, link_changes) },
 	{ "peer_restarts", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, peer_restarts) },
+	{ "mac_conflicts", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, mac_conflicts) },
 	{ "port_slot", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, port.slot) },
 	{ "port_life", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, port.life) },
-	{ "peer_state", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, state) },
-	{ "peer_life", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, life) },
+};
+
+/* Of each other port, after "port" and its number; on a wire the first two. */
+static const struct ivshmem_xstat ivshmem_port_xstats[] = {
+	{ "state", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, state) },
+	{ "life", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, life) },
+	{ "tx_packets", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, packets) },
+	{ "tx_full", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, full) },
+	{ "tx_down", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, down) },
 };
 /* >8 */
+
+#define IVSHMEM_WIRE_XSTATS	2u
+
+/* One extended statistic of a port: its line in a table, and the other port it is about. */
+struct ivshmem_xstat_at {
+	const struct ivshmem_xstat *line;
+	uint32_t slot;
+};
+
+static unsigned int
+ivshmem_xstats_each(const struct ivshmem_dev *dev)
+{
+	return dev->layout.port_cnt == IVSHMEM_ABI_PORTS_MIN ? IVSHMEM_WIRE_XSTATS :
+		RTE_DIM(ivshmem_port_xstats);
+}
+
+unsigned int
+ivshmem_xstats_cnt(const struct ivshmem_dev *dev)
+{
+	return RTE_DIM(ivshmem_xstats) + (dev->layout.port_cnt - 1) * ivshmem_xstats_each(dev);
+}
+
+/* i < ivshmem_xstats_cnt() */
+static struct ivshmem_xstat_at
+ivshmem_xstat_at(const struct ivshmem_dev *dev, unsigned int i)
+{
+	const unsigned int each = ivshmem_xstats_each(dev);
+	struct ivshmem_xstat_at at = { .line = &ivshmem_xstats[i] };
+
+	if (i < RTE_DIM(ivshmem_xstats))
+		return at;
+	i -= RTE_DIM(ivshmem_xstats);
+	at.line = &ivshmem_port_xstats[i % each];
+	at.slot = i / each < dev->port.slot ? i / each : i / each + 1;
+	return at;
+}
 
 static uint64_t
 ivshmem_u64_at(const void *object, size_t offset)
@@ -96,7 +144,7 @@ ivshmem_rxq_sum(const struct rte_eth_dev *eth_dev, const struct ivshmem_xstat *x
 				ivshmem_u64_at(&rxq->base, xstat->offset);
 			continue;
 		}
-		for (uint32_t ring = 0; ring < rxq->list_max; ring++)
+		for (uint32_t ring = 0; ring < rxq->ring_cnt; ring++)
 			sum += ivshmem_u64_at(&rxq->rings[ring], xstat->offset);
 	}
 	return sum;
@@ -112,69 +160,93 @@ ivshmem_txq_sum(const struct rte_eth_dev *eth_dev, const struct ivshmem_xstat *x
 
 		if (txq == NULL)
 			continue;
-		if (xstat->source == IVSHMEM_XSTAT_TXQ)
+		if (xstat->source == IVSHMEM_XSTAT_TXQ) {
 			sum += ivshmem_u64_at(&txq->stats, xstat->offset) -
 				ivshmem_u64_at(&txq->base, xstat->offset);
-		else
-			sum += ivshmem_u64_at(&txq->ring, xstat->offset);
+			continue;
+		}
+		for (uint32_t slot = 0; slot < txq->dev->layout.port_cnt; slot++)
+			sum += ivshmem_u64_at(&txq->dests[slot].ring, xstat->offset);
 	}
 	return sum;
 }
 
 static uint64_t
-ivshmem_xstat_raw(const struct rte_eth_dev *eth_dev, const struct ivshmem_xstat *xstat)
+ivshmem_dest_sum(const struct rte_eth_dev *eth_dev, const struct ivshmem_xstat_at *at)
+{
+	uint64_t sum = 0;
+
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
+		const struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
+
+		if (txq != NULL)
+			sum += ivshmem_u64_at(&txq->dests[at->slot].stats, at->line->offset);
+	}
+	return sum;
+}
+
+static uint64_t
+ivshmem_xstat_raw(const struct rte_eth_dev *eth_dev, const struct ivshmem_xstat_at *at)
 {
 	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 
-	switch (xstat->source) {
+	switch (at->line->source) {
 	case IVSHMEM_XSTAT_RXQ:
 	case IVSHMEM_XSTAT_RX_RING:
-		return ivshmem_rxq_sum(eth_dev, xstat);
+		return ivshmem_rxq_sum(eth_dev, at->line);
 	case IVSHMEM_XSTAT_TXQ:
 	case IVSHMEM_XSTAT_TX_RING:
-		return ivshmem_txq_sum(eth_dev, xstat);
+		return ivshmem_txq_sum(eth_dev, at->line);
 	case IVSHMEM_XSTAT_DEV:
-		return ivshmem_u64_at(dev, xstat->offset);
+		return ivshmem_u64_at(dev, at->line->offset);
 	case IVSHMEM_XSTAT_DEV32:
-		return ivshmem_u32_at(dev, xstat->offset);
+		return ivshmem_u32_at(dev, at->line->offset);
 	case IVSHMEM_XSTAT_PEER32:
-		return ivshmem_u32_at(&dev->peers[dev->other], xstat->offset);
+		return ivshmem_u32_at(&dev->peers[at->slot], at->line->offset);
+	case IVSHMEM_XSTAT_DEST:
+		return ivshmem_dest_sum(eth_dev, at);
 	}
 	return 0;
-}
-
-/* Since the last reset; queues that were set up anew have counted from 0 since. */
-static uint64_t
-ivshmem_xstat_value(const struct rte_eth_dev *eth_dev, unsigned int i)
-{
-	const uint64_t raw = ivshmem_xstat_raw(eth_dev, &ivshmem_xstats[i]);
-	const uint64_t base = ivshmem_dev(eth_dev)->xstats_base[i];
-
-	return raw >= base ? raw - base : raw;
 }
 
 int
 ivshmem_xstats_get(struct rte_eth_dev *eth_dev, struct rte_eth_xstat *xstats, unsigned int n)
 {
-	if (xstats == NULL || n < RTE_DIM(ivshmem_xstats))
-		return RTE_DIM(ivshmem_xstats);
-	for (unsigned int i = 0; i < RTE_DIM(ivshmem_xstats); i++) {
+	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	const unsigned int cnt = ivshmem_xstats_cnt(dev);
+
+	if (xstats == NULL || n < cnt)
+		return cnt;
+	for (unsigned int i = 0; i < cnt; i++) {
+		const struct ivshmem_xstat_at at = ivshmem_xstat_at(dev, i);
+		const uint64_t raw = ivshmem_xstat_raw(eth_dev, &at);
+
 		xstats[i].id = i;
-		xstats[i].value = ivshmem_xstat_value(eth_dev, i);
+		/* since the last reset; queues that were set up anew have counted from 0 since */
+		xstats[i].value = raw >= dev->xstats_base[i] ? raw - dev->xstats_base[i] : raw;
 	}
-	return RTE_DIM(ivshmem_xstats);
+	return cnt;
 }
 
 int
 ivshmem_xstats_get_names(struct rte_eth_dev *eth_dev, struct rte_eth_xstat_name *names,
 			 unsigned int n)
 {
-	RTE_SET_USED(eth_dev);
-	if (names == NULL || n < RTE_DIM(ivshmem_xstats))
-		return RTE_DIM(ivshmem_xstats);
-	for (unsigned int i = 0; i < RTE_DIM(ivshmem_xstats); i++)
-		strlcpy(names[i].name, ivshmem_xstats[i].name, sizeof(names[i].name));
-	return RTE_DIM(ivshmem_xstats);
+	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	const unsigned int cnt = ivshmem_xstats_cnt(dev);
+
+	if (names == NULL || n < cnt)
+		return cnt;
+	for (unsigned int i = 0; i < cnt; i++) {
+		const struct ivshmem_xstat_at at = ivshmem_xstat_at(dev, i);
+
+		if (i < RTE_DIM(ivshmem_xstats))
+			strlcpy(names[i].name, at.line->name, sizeof(names[i].name));
+		else
+			snprintf(names[i].name, sizeof(names[i].name), "port%" PRIu32 "_%s",
+				 at.slot, at.line->name);
+	}
+	return cnt;
 }
 
 /* Descriptors and frames that an Rx queue refused, whatever the reason. */
@@ -219,7 +291,8 @@ ivshmem_stats_get(struct rte_eth_dev *eth_dev, struct rte_eth_stats *stats,
 		stats->opackets += packets;
 		stats->obytes += bytes;
 		stats->oerrors += txq->stats.too_long - txq->base.too_long +
-			txq->stats.too_short - txq->base.too_short;
+			txq->stats.too_short - txq->base.too_short +
+			txq->stats.dropped - txq->base.dropped;
 		if (queues != NULL && i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
 			queues->q_opackets[i] = packets;
 			queues->q_obytes[i] = bytes;
@@ -231,7 +304,7 @@ ivshmem_stats_get(struct rte_eth_dev *eth_dev, struct rte_eth_stats *stats,
 int
 ivshmem_stats_reset(struct rte_eth_dev *eth_dev)
 {
-	static_assert(RTE_DIM(ivshmem_xstats) <= IVSHMEM_XSTATS_MAX, "xstats_base");
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 
 	for (uint16_t i = 0; i < eth_dev->data->nb_rx_queues; i++) {
 		struct ivshmem_rxq *rxq = eth_dev->data->rx_queues[i];
@@ -245,13 +318,13 @@ ivshmem_stats_reset(struct rte_eth_dev *eth_dev)
 		if (txq != NULL)
 			txq->base = txq->stats;
 	}
-	for (unsigned int i = 0; i < RTE_DIM(ivshmem_xstats); i++) {
-		const enum ivshmem_xstat_source source = ivshmem_xstats[i].source;
+	for (unsigned int i = 0; i < ivshmem_xstats_cnt(dev); i++) {
+		const struct ivshmem_xstat_at at = ivshmem_xstat_at(dev, i);
+		const enum ivshmem_xstat_source source = at.line->source;
 
 		if (source == IVSHMEM_XSTAT_RX_RING || source == IVSHMEM_XSTAT_TX_RING ||
-		    source == IVSHMEM_XSTAT_DEV)
-			ivshmem_dev(eth_dev)->xstats_base[i] =
-				ivshmem_xstat_raw(eth_dev, &ivshmem_xstats[i]);
+		    source == IVSHMEM_XSTAT_DEV || source == IVSHMEM_XSTAT_DEST)
+			dev->xstats_base[i] = ivshmem_xstat_raw(eth_dev, &at);
 	}
 	return 0;
 }

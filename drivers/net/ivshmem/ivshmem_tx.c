@@ -3,7 +3,8 @@
  */
 
 /*
- * The transmit burst, copy mode: mbufs into own buffers, descriptors into the ring.
+ * The transmit burst of a wire, copy mode, and the steps that a segment's burst is made of, too:
+ * mbufs into own buffers, descriptors into the ring.
  *
  * On a wire a full ring, a missing peer and a link that is down are back-pressure: the burst takes
  * fewer frames than offered and nothing is lost. Frames that no wire could carry are freed and
@@ -23,13 +24,13 @@
 #include "ivshmem_rxtx.h"
 #include "ivshmem_session.h"
 
-/* Lead the queue's ring to another Rx queue of the other port: its queue count changed. */
+/* Lead the ring to another Rx queue of the other port: its queue count changed. */
 static void
-ivshmem_tx_lead(struct ivshmem_txq *txq, uint32_t rxq)
+ivshmem_tx_lead(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t rxq)
 {
 	const struct ivshmem_layout *layout = &txq->dev->layout;
 	struct ivshmem_section_shm *own = txq->dev->port.section;
-	struct ivshmem_producer *ring = &txq->ring;
+	struct ivshmem_producer *ring = &dest->ring;
 	const uint32_t desc_cnt = ring->size;
 	const uint64_t desc_off = ring->desc_off;
 	struct ivshmem_section_shm *other;
@@ -38,30 +39,29 @@ ivshmem_tx_lead(struct ivshmem_txq *txq, uint32_t rxq)
 	if (ivshmem_producer_poll(ring) == IVSHMEM_RING_ADOPT)
 		ivshmem_producer_adopt(ring);	/* counts what the old Rx queue left behind */
 	ivshmem_producer_start(ring, own, desc_off, 0);
-	other = ivshmem_layout_section(txq->dev->port.base, layout, txq->dev->other);
+	other = ivshmem_layout_section(txq->dev->port.base, layout, dest->slot);
 	ring->own = ivshmem_layout_prod(own, layout,
-		ivshmem_layout_end(layout, txq->dev->other, txq->queue_id, rxq));
+		ivshmem_layout_end(layout, dest->slot, txq->queue_id, rxq));
 	ring->peer = ivshmem_layout_cons(other, layout,
 		ivshmem_layout_end(layout, txq->slot, txq->queue_id, rxq));
 	ring->mine = 0;
 	ivshmem_producer_start(ring, own, desc_off, desc_cnt);
-	txq->rxq = rxq;
+	dest->rxq = rxq;
 	ivshmem_store32_release(&txq->dir_gen, ivshmem_load32(&txq->dir_gen) + 1);
 }
 
-/* The ring is not ready, or something is wanted: take the next step. True when it may be used. */
-static __rte_noinline bool
-ivshmem_tx_session(struct ivshmem_txq *txq)
+__rte_noinline bool
+ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 {
-	const uint32_t want = ivshmem_load32(&txq->want);
-	struct ivshmem_producer *ring = &txq->ring;
+	const uint32_t want = ivshmem_load32(&dest->want);
+	struct ivshmem_producer *ring = &dest->ring;
 	enum ivshmem_ring_todo todo;
 
-	if ((want & UINT16_MAX) != txq->rxq)
-		ivshmem_tx_lead(txq, want & UINT16_MAX);
-	else if (want != txq->want_seen && ring->ready)
+	if ((want & UINT16_MAX) != dest->rxq)
+		ivshmem_tx_lead(txq, dest, want & UINT16_MAX);
+	else if (want != dest->want_seen && ring->ready)
 		ivshmem_producer_refresh(ring);		/* Q3 */
-	txq->want_seen = want;
+	dest->want_seen = want;
 	todo = ivshmem_producer_poll(ring);
 	if (todo == IVSHMEM_RING_BUMP) {
 		ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
@@ -70,27 +70,28 @@ ivshmem_tx_session(struct ivshmem_txq *txq)
 		/* it may have adopted us already: then the first burst gets through */
 		todo = ivshmem_producer_poll(ring);
 	}
+	dest->next = ring->prod;
 	return todo == IVSHMEM_RING_USE;
 }
 
-/* Descriptors that may be filled from prod on; asks the consumer if there are fewer than want. */
+/* Descriptors that may be filled; asks the consumer if there are fewer than wanted. */
 static inline uint32_t
-ivshmem_tx_room(struct ivshmem_txq *txq, uint32_t prod, uint32_t want)
+ivshmem_tx_room(struct ivshmem_dest *dest, uint32_t want)
 {
-	struct ivshmem_producer *ring = &txq->ring;
+	struct ivshmem_producer *ring = &dest->ring;
 
-	if (txq->limit - (prod - ring->cons) < want)
+	if (dest->limit - (dest->next - ring->cons) < want)
 		ivshmem_producer_refresh(ring);
-	return txq->limit - (prod - ring->cons);
+	return dest->limit - (dest->next - ring->cons);
 }
 
 /* The next buffer of the cycle (Q1). */
 static inline uint32_t
-ivshmem_tx_buffer(struct ivshmem_txq *txq)
+ivshmem_tx_buffer(struct ivshmem_dest *dest)
 {
-	const uint32_t buf = txq->buf_next;
+	const uint32_t buf = dest->buf_next;
 
-	txq->buf_next = buf + 1 == txq->buf_first + txq->buf_cnt ? txq->buf_first : buf + 1;
+	dest->buf_next = buf + 1 == dest->buf_first + dest->buf_cnt ? dest->buf_first : buf + 1;
 	return buf;
 }
 
@@ -104,11 +105,11 @@ struct ivshmem_tx_template {
 };
 
 static inline struct ivshmem_tx_template
-ivshmem_tx_template(const struct ivshmem_txq *txq)
+ivshmem_tx_template(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest)
 {
 	return (struct ivshmem_tx_template) {
 		.low = txq->slot,
-		.high = txq->headroom | (uint64_t)(txq->ring.mine & UINT16_MAX) << 32,
+		.high = txq->headroom | (uint64_t)(dest->ring.mine & UINT16_MAX) << 32,
 	};
 }
 
@@ -127,9 +128,9 @@ ivshmem_tx_data(const struct ivshmem_txq *txq, uint32_t buf)
 	return txq->bufs + (uint64_t)buf * txq->buf_len + txq->headroom;
 }
 
-/* In how many buffers the frame travels; 0, counted by reason, when no wire could carry it. */
-static uint32_t
-ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf)
+uint32_t
+ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
+		  const struct rte_mbuf *mbuf)
 {
 	uint32_t pieces = 1;
 
@@ -140,7 +141,7 @@ ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf)
 	for (uint64_t carried = txq->room; carried < mbuf->pkt_len; carried += txq->room)
 		pieces++;
 	if (mbuf->pkt_len > IVSHMEM_FRAME_MAX || pieces > IVSHMEM_ABI_CHAIN_MAX ||
-	    pieces > txq->limit) {
+	    pieces > dest->limit) {
 		txq->stats.too_long++;
 		return 0;
 	}
@@ -149,17 +150,17 @@ ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf)
 
 /* Gather a frame's segments into as many buffers as it needs. */
 static void
-ivshmem_tx_gather(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf, uint32_t prod,
-		  uint32_t pieces)
+ivshmem_tx_gather(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
+		  const struct rte_mbuf *mbuf, uint32_t pieces)
 {
-	const struct ivshmem_tx_template words = ivshmem_tx_template(txq);
+	const struct ivshmem_tx_template words = ivshmem_tx_template(txq, dest);
 	const struct rte_mbuf *segment = mbuf;
 	uint32_t left = mbuf->pkt_len;
 	uint32_t taken = 0;
 
-	for (; pieces > 0; pieces--, prod++) {
+	for (; pieces > 0; pieces--, dest->next++) {
 		const uint32_t len = RTE_MIN(left, txq->room);
-		const uint32_t buf = ivshmem_tx_buffer(txq);
+		const uint32_t buf = ivshmem_tx_buffer(dest);
 		uint8_t *data = ivshmem_tx_data(txq, buf);
 
 		/* the first descriptor of a frame holds its header: room >= 128 > 14 */
@@ -176,30 +177,30 @@ ivshmem_tx_gather(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf, uint32_t
 			}
 		}
 		left -= len;
-		ivshmem_tx_describe(txq->ring.entries, words, prod & (txq->ring.size - 1), buf,
-				    len, left > 0 ? IVSHMEM_DESC_MORE : 0);
+		ivshmem_tx_describe(dest->ring.entries, words, dest->next & (dest->ring.size - 1),
+				    buf, len, left > 0 ? IVSHMEM_DESC_MORE : 0);
 	}
 }
 
-/* Any frame: returns its pieces, 0 when no wire could carry it, UINT32_MAX when it has to wait. */
+/* Any frame: returns its pieces, 0 when no ring could carry it, UINT32_MAX when it has to wait. */
 static __rte_noinline uint32_t
-ivshmem_tx_any(struct ivshmem_txq *txq, const struct rte_mbuf *mbuf, uint32_t prod)
+ivshmem_tx_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, const struct rte_mbuf *mbuf)
 {
-	const uint32_t pieces = ivshmem_tx_pieces(txq, mbuf);
+	const uint32_t pieces = ivshmem_tx_pieces(txq, dest, mbuf);
 
 	if (pieces == 0)
 		return 0;
-	if (ivshmem_tx_room(txq, prod, pieces) < pieces)
+	if (ivshmem_tx_room(dest, pieces) < pieces)
 		return UINT32_MAX;
-	ivshmem_tx_gather(txq, mbuf, prod, pieces);
+	ivshmem_tx_gather(txq, dest, mbuf, pieces);
 	return pieces;
 }
 
 /*
- * The frames are in the region: give their mbufs back. Runs of one pool go back in one call, which
- * costs a quarter of the instructions of rte_pktmbuf_free_bulk().
+ * Runs of one pool go back in one call, which costs a quarter of the instructions of
+ * rte_pktmbuf_free_bulk().
  */
-static inline void
+void
 ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt)
 {
 	uint32_t first = 0;	/* of the run that ends before i */
@@ -225,75 +226,92 @@ ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt)
 		rte_mempool_put_bulk(bufs[first]->pool, (void **)&bufs[first], cnt - first);
 }
 
-uint16_t
-ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+uint32_t
+ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
+		uint32_t cnt)
 {
-	struct ivshmem_txq *txq = queue;
-	struct ivshmem_producer *ring = &txq->ring;
-	uint64_t packets = 0;
-	uint64_t bytes = 0;
-	uint16_t sent;
-	uint32_t prod;
-	uint32_t room;
-
-	if (ivshmem_load32(&txq->dev->open) == 0)
-		return 0;
-	if (unlikely(!ring->ready || ivshmem_load32(&txq->want) != txq->want_seen) &&
-	    !ivshmem_tx_session(txq))
-		return 0;
-
-	prod = ring->prod;
-	room = ivshmem_tx_room(txq, prod, nb_bufs);
-
 	/* copies: a store to the region would have the compiler load them again */
-	struct ivshmem_entry_shm *const entries = ring->entries;
-	const struct ivshmem_tx_template words = ivshmem_tx_template(txq);
-	const uint32_t mask = ring->size - 1;
+	struct ivshmem_entry_shm *const entries = dest->ring.entries;
+	const struct ivshmem_tx_template words = ivshmem_tx_template(txq, dest);
+	const uint32_t mask = dest->ring.size - 1;
 	const uint32_t len_max = txq->room;
 	const uint32_t buf_len = txq->buf_len;
-	const uint32_t buf_end = txq->buf_first + txq->buf_cnt;
-	uint32_t buf = txq->buf_next;
+	const uint32_t buf_end = dest->buf_first + dest->buf_cnt;
+	uint32_t room = ivshmem_tx_room(dest, cnt);
+	uint32_t buf = dest->buf_next;
 	uint8_t *data = ivshmem_tx_data(txq, buf);
+	uint32_t next = dest->next;
+	uint32_t frames = 0;
+	uint64_t bytes = 0;
+	uint32_t done;
 
-	for (sent = 0; sent < nb_bufs; sent++) {
-		const struct rte_mbuf *mbuf = bufs[sent];
+	for (done = 0; done < cnt; done++) {
+		const struct rte_mbuf *mbuf = bufs[done];
 		const uint32_t len = mbuf->data_len;
-		uint32_t pieces = 1;
 
 		if (likely(mbuf->nb_segs == 1 && len >= IVSHMEM_ABI_FRAME_MIN && len <= len_max)) {
 			if (unlikely(room == 0))
 				break;
-			ivshmem_tx_describe(entries, words, prod & mask, buf, len, 0);
+			ivshmem_tx_describe(entries, words, next & mask, buf, len, 0);
 			rte_memcpy(data, rte_pktmbuf_mtod(mbuf, const void *), len);
 			data += buf_len;
 			if (unlikely(++buf == buf_end)) {
-				buf = txq->buf_first;
+				buf = dest->buf_first;
 				data = ivshmem_tx_data(txq, buf);
 			}
+			next++;
+			room--;
 		} else {
-			txq->buf_next = buf;
-			pieces = ivshmem_tx_any(txq, mbuf, prod);
+			uint32_t pieces;
+
+			dest->buf_next = buf;
+			dest->next = next;
+			pieces = ivshmem_tx_any(txq, dest, mbuf);
 			if (pieces == UINT32_MAX)
 				break;
-			room = txq->limit - (prod - ring->cons);
-			buf = txq->buf_next;
+			next = dest->next;
+			room = dest->limit - (next - dest->ring.cons);
+			buf = dest->buf_next;
 			data = ivshmem_tx_data(txq, buf);
 			if (pieces == 0)
 				continue;
 		}
-		prod += pieces;
-		room -= pieces;
-		packets++;
+		frames++;
 		bytes += mbuf->pkt_len;
 	}
-	txq->buf_next = buf;
-	if (unlikely(!ring->ready))	/* the peer went while we wrote: nothing was published */
+	dest->buf_next = buf;
+	dest->next = next;
+	dest->frames += frames;
+	dest->bytes += bytes;
+	return done;
+}
+
+uint16_t
+ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+{
+	struct ivshmem_txq *txq = queue;
+	struct ivshmem_dest *dest = txq->wire;
+	struct ivshmem_producer *ring = &dest->ring;
+	uint16_t sent;
+
+	if (ivshmem_load32(&dest->open) == 0)
 		return 0;
-	if (prod != ring->prod)
-		ivshmem_producer_publish(ring, prod);
-	ivshmem_tx_free(bufs, sent);
-	txq->stats.packets += packets;
-	txq->stats.bytes += bytes;
-	txq->stats.full += sent < nb_bufs;
+	if (unlikely(!ring->ready || ivshmem_load32(&dest->want) != dest->want_seen) &&
+	    !ivshmem_tx_session(txq, dest))
+		return 0;
+	sent = ivshmem_tx_fill(txq, dest, bufs, nb_bufs);
+	if (likely(ring->ready)) {
+		if (dest->next != ring->prod)
+			ivshmem_producer_publish(ring, dest->next);
+		ivshmem_tx_free(bufs, sent);
+		txq->stats.packets += dest->frames;
+		txq->stats.bytes += dest->bytes;
+		txq->stats.full += sent < nb_bufs;
+	} else {	/* the peer went while we wrote: the frames stay the caller's */
+		dest->next = ring->prod;
+		sent = 0;
+	}
+	dest->frames = 0;
+	dest->bytes = 0;
 	return sent;
 }

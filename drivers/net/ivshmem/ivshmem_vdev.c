@@ -260,6 +260,7 @@ ivshmem_vdev_create(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *con
 {
 	const struct ivshmem_geometry want = {
 		.total_len = conf->size,
+		.port_cnt = conf->ports,
 		.queue_cnt = conf->queues,
 		.ring_slots = conf->ring_size,
 		.buf_len = conf->buf_size,
@@ -373,7 +374,7 @@ ivshmem_vdev_probe(struct rte_vdev_device *device)
 		ret = -ENOMEM;
 		goto out;
 	}
-	ret = ivshmem_dev_create(eth_dev, &transport, &conf->mac);
+	ret = ivshmem_dev_create(eth_dev, &transport, conf);
 	if (ret == 0)
 		rte_eth_dev_probing_finish(eth_dev);
 	else
@@ -405,8 +406,10 @@ RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem,
 	"path=<file> "
 	"port=<0-1023> "
 	"mac=<address> "
+	"full=<drop|wait> "
 	"create=<0|1> "
 	"size=<bytes>[K|M|G] "
+	"ports=<2-1024> "
 	"queues=<1-16> "
 	"ring_size=<32-32768> "
 	"buf_size=<256-65472>");
