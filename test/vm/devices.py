@@ -26,6 +26,11 @@ def plain(path, size, readonly=False, hotplug=False, props=''):
     return Device('plain', str(path), None, str(size), readonly, hotplug, props)
 
 
+def memfd(size, props=''):
+    """ivshmem-plain on a memfd that QEMU makes."""
+    return Device('memfd', '', None, str(size), False, False, props)
+
+
 def device_args(device, index):
     """Arguments of the index-th ivshmem device, its id is ivshmem<index>."""
     if index >= DEVICES_MAX:
@@ -47,8 +52,8 @@ def device_args(device, index):
                             f'vectors={device.vectors},{tail}']
     else:
         readonly = ',readonly=on' if device.readonly else ''
-        args += ['-object', f'memory-backend-file,id=shm{index},size={device.size},share=on,'
-                            f'mem-path={where}{readonly}',
+        kind = 'memfd' if device.kind == 'memfd' else f'file,mem-path={where}{readonly}'
+        args += ['-object', f'memory-backend-{kind},id=shm{index},size={device.size},share=on',
                  '-device', f'ivshmem-plain,memdev=shm{index},{tail}']
     return args
 

@@ -125,6 +125,16 @@ def send(sender, receiver, count, *options, first=None):
     return runs
 
 
+def send_all(pairs, count, *options, queues=1):
+    """count frames a queue for each (sender, receiver), all at once; returns [(gen, sink), ...]."""
+    options = options_of(count, '--queues', queues, *options)
+    runs = [(sender.traffic('gen', *options), receiver.traffic('sink', *options))
+            for sender, receiver in pairs]
+    for gen, sink in runs:
+        judge(gen, sink, count * queues)
+    return runs
+
+
 def judge(gen, sink, count):
     """Both end well, and every frame came: content, order and number."""
     reports = gen.report(), sink.report()

@@ -34,11 +34,12 @@ import time
 
 import guest
 from channel import Lines, VmError, VmTimeout
-from devices import doorbell, plain
+from devices import doorbell, memfd, plain
 from initramfs import GuestError
 from vm import Vm
 
-__all__ = ['VmSet', 'Vm', 'VmError', 'VmTimeout', 'GuestError', 'doorbell', 'plain', 'size_bytes']
+__all__ = ['VmSet', 'Vm', 'VmError', 'VmTimeout', 'GuestError', 'doorbell', 'memfd', 'plain',
+           'size_bytes']
 
 RUN_DIR = '/dev/shm'
 RUN_PREFIX = 'ivshmem-vm.'
