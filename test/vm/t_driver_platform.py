@@ -20,6 +20,7 @@ SERVED_VECTORS = 5
 QUEUES = 4
 PAGE = 4096
 FEW = ('--desc', 256)           # several programs share the guest's memory
+SELF_TEST = ['--role', 'gensink', '--count', 10, '--idle', 1, '--json', '--quiet']
 # vfio's mappings in all ivshmem-traffic; it puts the physical address where a file's offset is.
 MAPPED = """cat $(pidof ivshmem-traffic | sed -E 's,([0-9]+),/proc/\\1/maps,g') |
     sed -nE 's/^[0-9a-f-]+ [rwxsp-]+ ([0-9a-f]+) .*anon_inode:.vfio-device.*/\\1/p'"""
@@ -115,5 +116,19 @@ def bar0s_in_one_page():
     send_all([(end, other) for other, end in pairs], 5000, *IMIX, *FEW, queues=QUEUES)
 
 
+def uio_cannot_tell_bar0s_in_one_page_apart():
+    """What it maps is the page: the second device is refused, before it takes a wrong number."""
+    world = shared.get()
+    places = share_a_page(world.a, world.ends[:2])
+    end = world.ends[max((0, 1), key=lambda index: places[index])]
+    world.a.check(f'bind {end.addr} uio_pci_generic')
+    job = world.a.run(driver.guest_script('ivshmem-traffic', end.allow, SELF_TEST), driver.WAIT)
+    lab.check(job.status != 0, f'{end.addr} was not refused')
+    lab.check(any(end.addr in line and 'vfio-pci' in line and 'BAR0' in line
+                  for line in job.lines if 'IVSHMEM: ' in line),
+              'no error with the reason:\n' + '\n'.join(job.lines))
+    world.a.check(f'bind {end.addr} vfio-pci')
+
+
 shared.main(four_devices_at_once_with_any_number_of_vectors, uio_in_one_guest_vfio_in_the_other,
-            bar0s_in_one_page)
+            bar0s_in_one_page, uio_cannot_tell_bar0s_in_one_page_apart)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bus_pci_driver.h>
 #include <ethdev_pci.h>
@@ -63,6 +64,29 @@ ivshmem_pci_vectors(const struct rte_pci_device *device)
 	return (rte_le_to_cpu_16(flags) & RTE_PCI_MSIX_FLAGS_QSIZE) + 1;
 }
 
+/*
+ * Our id at the server. Through vfio it can be read wherever BAR0 is. uio maps whole pages, and EAL
+ * takes the start of a page for that of the BAR: in a shared page that is another device's.
+ */
+static int
+ivshmem_pci_position(const struct rte_pci_device *device, uint32_t *position)
+{
+	const uint64_t addr = device->mem_resource[IVSHMEM_BAR_REGS].phys_addr;
+
+	if (device->kdrv != RTE_PCI_KDRV_VFIO && addr % sysconf(_SC_PAGESIZE) != 0) {
+		IVSHMEM_LOG(ERR, "%s: BAR0 at 0x%" PRIx64 " does not start a page, and uio maps "
+			    "whole pages: bind the device to vfio-pci", device->name, addr);
+		return -ENOTSUP;
+	}
+	if (rte_pci_mmio_read(device, IVSHMEM_BAR_REGS, position, sizeof(*position),
+			      IVSHMEM_REG_IVPOSITION) != sizeof(*position)) {
+		IVSHMEM_LOG(ERR, "%s: register IVPOSITION cannot be read", device->name);
+		return -EIO;
+	}
+	*position = rte_le_to_cpu_32(*position);
+	return 0;
+}
+
 /* Which slot of the region is this VM's. */
 static int
 ivshmem_pci_slot(const struct rte_pci_device *device, uint32_t port,
@@ -70,6 +94,7 @@ ivshmem_pci_slot(const struct rte_pci_device *device, uint32_t port,
 {
 	const struct ivshmem_superblock_shm *super = transport->base;
 	uint32_t position;
+	int ret;
 
 	if (ivshmem_load64(&super->server_epoch) == 0 || ivshmem_pci_vectors(device) == 0) {
 		if (port == IVSHMEM_PORT_AUTO) {
@@ -82,12 +107,9 @@ ivshmem_pci_slot(const struct rte_pci_device *device, uint32_t port,
 		transport->kind = IVSHMEM_OWNER_BARE;
 		return 0;
 	}
-	if (rte_pci_mmio_read(device, IVSHMEM_BAR_REGS, &position, sizeof(position),
-			      IVSHMEM_REG_IVPOSITION) != sizeof(position)) {
-		IVSHMEM_LOG(ERR, "%s: register IVPOSITION cannot be read", device->name);
-		return -EIO;
-	}
-	position = rte_le_to_cpu_32(position);
+	ret = ivshmem_pci_position(device, &position);
+	if (ret != 0)
+		return ret;
 	if (port != IVSHMEM_PORT_AUTO && port != position) {
 		IVSHMEM_LOG(ERR, "%s: port=%" PRIu32 ", but the server gave this device port %"
 			    PRIu32 "; leave port= away", device->name, port, position);
