@@ -9,7 +9,9 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,7 +19,9 @@
 
 #include "listen.h"
 
-#define IVSHMEM_BACKLOG 128
+#define IVSHMEM_BACKLOG		128
+#define IVSHMEM_LOCK_TRIES	500
+#define IVSHMEM_LOCK_PAUSE_US	10000
 
 static int
 ivshmem_listen_address(const char *path, struct sockaddr_un *address, struct ivshmem_fault *fault)
@@ -101,15 +105,48 @@ ivshmem_listen_bind(struct ivshmem_listen *listener, const struct sockaddr_un *a
 	return ret;
 }
 
-int
-ivshmem_listen_open(struct ivshmem_listen *listener, const char *path, mode_t mode,
-		    struct ivshmem_fault *fault)
+/*
+ * The lock of the directory that the path is in: between the look at a dead server's socket and its
+ * replacement no other server may replace it. It leaves nothing behind, whatever happens. Returns
+ * its fd; -1 where the directory or its file system has no lock to give, which goes without;
+ * -EBUSY with the fault when somebody holds on to it.
+ */
+static int
+ivshmem_listen_lock(const char *path, struct ivshmem_fault *fault)
+{
+	const char *name = strrchr(path, '/');
+	char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)] = ".";
+	int fd;
+
+	if (name != NULL)
+		snprintf(dir, sizeof(dir), "%.*s", name == path ? 1 : (int)(name - path), path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			close(fd);
+			return -1;
+		}
+		if (tries == IVSHMEM_LOCK_TRIES) {
+			close(fd);
+			return IVSHMEM_FAULT(fault, -EBUSY, "another process keeps directory %s"
+					     " locked (flock); stop it or give another --socket",
+					     dir);
+		}
+		usleep(IVSHMEM_LOCK_PAUSE_US);
+	}
+	return fd;
+}
+
+static int
+ivshmem_listen_replace(struct ivshmem_listen *listener, const char *path, mode_t mode,
+		       struct ivshmem_fault *fault)
 {
 	struct sockaddr_un address;
 	struct stat st;
 	int ret;
 
-	*listener = (struct ivshmem_listen){ .fd = -1, .path = path };
 	ret = ivshmem_listen_address(path, &address, fault);
 	if (ret == 0)
 		ret = ivshmem_listen_probe(path, fault);
@@ -124,6 +161,23 @@ ivshmem_listen_open(struct ivshmem_listen *listener, const char *path, mode_t mo
 		return IVSHMEM_FAULT(fault, ret, "%s", strerror(-ret));
 	}
 	return 0;
+}
+
+int
+ivshmem_listen_open(struct ivshmem_listen *listener, const char *path, mode_t mode,
+		    struct ivshmem_fault *fault)
+{
+	int lock;
+	int ret;
+
+	*listener = (struct ivshmem_listen){ .fd = -1, .path = path };
+	lock = ivshmem_listen_lock(path, fault);
+	if (lock == -EBUSY)
+		return lock;
+	ret = ivshmem_listen_replace(listener, path, mode, fault);
+	if (lock >= 0)
+		close(lock);
+	return ret;
 }
 
 void

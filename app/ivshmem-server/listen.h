@@ -27,8 +27,8 @@ struct ivshmem_listen {
 int ivshmem_listen_probe(const char *path, struct ivshmem_fault *fault);
 
 /*
- * Listen on the path with these permissions; a socket that nobody listens on is replaced. Returns
- * 0, or -errno with the fault.
+ * Listen on the path with these permissions; a socket that nobody listens on is replaced, by one
+ * server if several try. Returns 0, or -errno with the fault.
  */
 int ivshmem_listen_open(struct ivshmem_listen *listener, const char *path, mode_t mode,
 			struct ivshmem_fault *fault);

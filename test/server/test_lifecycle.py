@@ -3,6 +3,7 @@
 # Copyright(c) 2026 The net_ivshmem authors
 """Start, readiness, end: what the system around the server sees."""
 
+import fcntl
 import os
 import re
 import resource
@@ -87,6 +88,38 @@ def live_socket_refused_stale_one_replaced():
     heir.expect('ready')
     lab.check(Client(server.socket).handshake(5, []).id == 0, 'the heir does not serve')
     lab.check(heir.stop() == 0 and not server.socket.exists(), 'the end of the heir')
+
+
+def one_of_two_takes_a_stale_socket():
+    """Both start together; strace holds the first back just before it removes the dead one's."""
+    dead = lab.Server(name='dead')
+    dead.kill()
+    first = lab.Process('first', [
+        'strace', '-D', '-o', '/dev/null', '-e', 'inject=unlink:delay_enter=1000000:when=1',
+        lab.server(), '-S', dead.socket], env={'ASAN_OPTIONS': 'detect_leaks=0'})
+    first.expect('memfd: ', 30)
+    second = lab.Process('second', [lab.server(), '-S', dead.socket])
+    ready = []
+    for server in (first, second):
+        lab.wait_until(lambda: not server.running() or 'ready' in server.output(), 30,
+                       f'{server.name} to be ready or to end')
+        if server.running():
+            ready.append(server)
+        else:
+            lab.check(server.wait() == 1 and 'living server' in server.output(), server.tail())
+    lab.check(len(ready) == 1, f'{len(ready)} servers say that they listen there')
+    lab.check(Client(dead.socket).handshake(5, []).id == 0, 'it does not serve')
+    lab.check(ready[0].stop() == 0 and os.listdir(dead.socket.parent) == [], 'something is left')
+
+
+def a_directory_that_stays_locked():
+    server = lab.Server(name='other')
+    fd = os.open(server.socket.parent, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    late = lab.Process('late', [lab.server(), '-S', server.socket.parent / 'new'])
+    lab.check(late.wait(60) == 1 and 'locked' in late.output() and
+              str(server.socket.parent) in late.output(), late.output())
+    os.close(fd)
 
 
 def what_is_no_socket_stays():
@@ -215,7 +248,8 @@ def fds_that_can_not_suffice():
 
 
 lab.main(ready_line, signals_leave_nothing, a_signal_ends_the_start,
-         live_socket_refused_stale_one_replaced, what_is_no_socket_stays,
+         live_socket_refused_stale_one_replaced, one_of_two_takes_a_stale_socket,
+         a_directory_that_stays_locked, what_is_no_socket_stays,
          another_servers_socket_is_not_removed, socket_problems, socket_mode, log_names_clients,
          service_manager_is_notified, daemonize, daemonize_reports_failures, pid_file,
          closed_standard_files, fds_that_can_not_suffice)
