@@ -9,7 +9,8 @@
  *  R1. A named region is locked by its server (flock) as long as the server lives. The lock sits on
  *      an opening of its own: the one that clients get would carry the lock on after the server.
  *  R2. Nothing is formatted while a port holds a record lock on the file (vdev with path=).
- *  R3. Memory is reserved before it is formatted, sealed before anybody gets it.
+ *  R3. Memory is reserved before it is mapped: a hole in a file on a full file system would be a
+ *      SIGBUS, even to read. It is sealed before anybody gets it.
  * Threads: one.
  * Trust: a file that was found is hostile until ivshmem_layout_check() took it.
  */
@@ -157,18 +158,22 @@ static int
 ivshmem_region_adopt(struct ivshmem_region *region, const struct ivshmem_options *options,
 		     uint64_t len, struct ivshmem_fault *fault)
 {
+	struct ivshmem_superblock_shm super;
 	struct ivshmem_layout layout;
 	struct ivshmem_fault why;
 	int ret;
 
-	ret = ivshmem_region_map(region, len, fault);
-	if (ret != 0)
-		return ret;
-	ret = ivshmem_layout_check(region->base, len, &layout, &why);
-	if (ret == -ENODEV)
+	if (pread(region->fd, &super, sizeof(super), 0) != sizeof(super) ||
+	    !ivshmem_layout_is_ours(&super, len))
 		return IVSHMEM_FAULT(fault, -EEXIST, "it holds %" PRIu64 " bytes that are no"
 				     " ivshmem region; replace it with --force or take another"
 				     " name", len);
+	ret = ivshmem_memory_reserve(region->fd, len, fault);	/* R3 */
+	if (ret == 0)
+		ret = ivshmem_region_map(region, len, fault);
+	if (ret != 0)
+		return ret;
+	ret = ivshmem_layout_check(region->base, len, &layout, &why);
 	if (ret != 0)
 		return IVSHMEM_FAULT(fault, ret == -EINVAL ? -EUCLEAN : ret,
 				     "%.200s; replace it with --force", why.text);
@@ -180,7 +185,7 @@ ivshmem_region_adopt(struct ivshmem_region *region, const struct ivshmem_options
 	if (ret != 0)
 		return ret;
 	region->reused = true;
-	return ivshmem_memory_reserve(region->fd, len, fault);
+	return 0;
 }
 
 /* R2 */

@@ -175,6 +175,23 @@ def small_dev_shm():
     refused('half', ['4194304', '3145728'], '-M', 'x', '-l', '4M', prefix=prefix)
 
 
+def holes_on_a_full_file_system():
+    """To touch a hole there is a SIGBUS, also to read it: a file is never trusted to have none."""
+    if os.geteuid() != 0:
+        lab.skip('a mount namespace needs root')
+    place = lab.private_dir()
+    good = place / 'good'
+    lab.Server('-m', good, '-l', '4M').stop()
+    for name, make, words in (
+            ('holes', 'truncate -s 4M $F', ['no ivshmem region']),
+            ('region', f'head -c 4K {good} >$F && truncate -s 4M $F', ['4194304', ' 0 bytes free']),
+            ('empty', ': >$F', ['67108864', ' 0 bytes free'])):
+        script = ('F=/dev/shm/x; mount -t tmpfs -o size=1m tmpfs /dev/shm || exit 9; ' + make +
+                  ' || exit 9; head -c 2M /dev/zero >/dev/shm/rest 2>/dev/null; "$@"')
+        refused(name, ['/dev/shm/x', *words], '-m', '/dev/shm/x',
+                prefix=['unshare', '-m', 'sh', '-c', script, 'sh'])
+
+
 def more_than_the_memory():
     with open('/proc/meminfo') as file:
         total = int(file.readline().split()[1]) << 10
@@ -218,5 +235,5 @@ def hugetlbfs_directory():
 
 lab.main(memfd_is_sealed, memory_is_reserved, regions_differ, directory, shm_object,
          file_is_used_on, file_differs, foreign_files_stay, empty_file_is_taken,
-         broken_regions_are_refused, port_holds_the_file, small_dev_shm, more_than_the_memory,
-         hugepages, hugetlbfs_directory)
+         broken_regions_are_refused, port_holds_the_file, small_dev_shm,
+         holes_on_a_full_file_system, more_than_the_memory, hugepages, hugetlbfs_directory)
