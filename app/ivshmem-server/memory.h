@@ -22,10 +22,11 @@ int ivshmem_memory_temporary(const char *dir, struct ivshmem_fault *fault);
 
 /*
  * Give the file its length, if it has another, and reserve every byte of it, so that no later
- * access can fail for want of memory; content is kept. Returns 0; -ENOSPC with what is needed and
- * what there is; -EINTR when SIGTERM or SIGINT is pending; or another -errno.
+ * access can fail for want of memory; content is kept. node: of this NUMA node, or
+ * IVSHMEM_NUMA_ANY. Returns 0; -ENOSPC with what is needed and what there is; -EINVAL when length
+ * or node is impossible; -EINTR when SIGTERM or SIGINT is pending; or another -errno.
  */
-int ivshmem_memory_reserve(int fd, uint64_t len, struct ivshmem_fault *fault);
+int ivshmem_memory_reserve(int fd, uint64_t len, uint32_t node, struct ivshmem_fault *fault);
 
 /* Nobody can change the length any more. memfd only. */
 int ivshmem_memory_seal(int fd, struct ivshmem_fault *fault);

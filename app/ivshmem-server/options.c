@@ -61,6 +61,8 @@ static const struct ivshmem_option options_table[] = {
 	  IVSHMEM_WHERE_SERVE, "memory: this file, or an unnamed file in this directory" },
 	{ 0, "hugepages", NULL, IVSHMEM_OPTION_FLAG, IVSHMEM_FIELD(hugepages), 0, 0,
 	  IVSHMEM_WHERE_SERVE, "memory: sealed memfd of 2 MiB pages (default: of small pages)" },
+	{ 0, "numa-node", "N", IVSHMEM_OPTION_NUMBER, IVSHMEM_FIELD(numa_node), 0, 1023,
+	  IVSHMEM_WHERE_BOTH, "memory: of this NUMA node only (default: any)" },
 	{ 'l', "size", "SIZE", IVSHMEM_OPTION_SIZE, IVSHMEM_FIELD(want.total_len),
 	  IVSHMEM_ABI_REGION_MIN, IVSHMEM_ABI_REGION_MAX, IVSHMEM_WHERE_BOTH,
 	  "bytes, suffix K, M, G or T, a power of two (default 64M)" },
@@ -316,6 +318,7 @@ ivshmem_options_parse(int argc, char **argv, struct ivshmem_options *options)
 		.socket_path = IVSHMEM_DEFAULT_SOCKET,
 		.socket_mode = IVSHMEM_DEFAULT_SOCKET_MODE,
 		.timeout = IVSHMEM_DEFAULT_TIMEOUT,
+		.numa_node = IVSHMEM_NUMA_ANY,
 	};
 	ivshmem_getopt_tables(letters, longs);
 	opterr = 0;
@@ -368,6 +371,7 @@ ivshmem_options_blame(const struct ivshmem_fault *fault)
 		{ "ring size ", "--ring-size" },
 		{ "buffer size ", "--buf-size" },
 		{ "headroom ", "--headroom" },
+		{ "NUMA node ", "--numa-node" },
 	};
 	const char *option = "--size";
 

@@ -19,6 +19,8 @@
 #define IVSHMEM_DEFAULT_TIMEOUT		10u			/* seconds */
 #define IVSHMEM_DEFAULT_SOCKET_MODE	0660u
 
+#define IVSHMEM_NUMA_ANY		UINT32_MAX
+
 struct ivshmem_options {
 	bool format;		/* the command "format FILE"; FILE is in mem_path */
 	bool help;
@@ -33,6 +35,7 @@ struct ivshmem_options {
 	uint32_t vectors;	/* 0 = one for control and one per queue */
 	uint32_t timeout;	/* seconds that a client may leave its messages unread */
 	uint32_t socket_mode;
+	uint32_t numa_node;	/* IVSHMEM_NUMA_ANY = where the kernel likes */
 	const char *socket_path;
 	const char *shm_name;	/* POSIX shm object, or NULL */
 	const char *mem_path;	/* file or directory, or NULL */
@@ -49,7 +52,7 @@ int ivshmem_options_parse(int argc, char **argv, struct ivshmem_options *options
 /* Print the help text to stdout. */
 void ivshmem_options_help(void);
 
-/* Log a fault of ivshmem_layout_plan() with the name of the option that it is about. */
+/* Log a fault of a wrong option with the option's name, which the start of the text tells. */
 void ivshmem_options_blame(const struct ivshmem_fault *fault);
 
 /* Vectors of a port in such a region: none for the command format. */

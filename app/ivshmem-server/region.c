@@ -168,7 +168,7 @@ ivshmem_region_adopt(struct ivshmem_region *region, const struct ivshmem_options
 		return IVSHMEM_FAULT(fault, -EEXIST, "it holds %" PRIu64 " bytes that are no"
 				     " ivshmem region; replace it with --force or take another"
 				     " name", len);
-	ret = ivshmem_memory_reserve(region->fd, len, fault);	/* R3 */
+	ret = ivshmem_memory_reserve(region->fd, len, options->numa_node, fault);	/* R3 */
 	if (ret == 0)
 		ret = ivshmem_region_map(region, len, fault);
 	if (ret != 0)
@@ -214,7 +214,8 @@ ivshmem_region_format(struct ivshmem_region *region, const struct ivshmem_option
 	if (ret == 0)
 		ret = ivshmem_region_exclude_ports(region, true, fault);
 	if (ret == 0)
-		ret = ivshmem_memory_reserve(region->fd, layout.total_len, fault);
+		ret = ivshmem_memory_reserve(region->fd, layout.total_len, options->numa_node,
+					     fault);
 	if (ret == 0)
 		ret = ivshmem_region_map(region, layout.total_len, fault);
 	if (ret != 0)

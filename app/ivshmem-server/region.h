@@ -50,7 +50,8 @@ int ivshmem_region_plan(const struct ivshmem_options *options, struct ivshmem_la
 
 /*
  * Get the region that the options describe, or for the command format the file. Returns 0, or
- * -errno with the fault; then nothing is left behind. -EINVAL only when plan says so.
+ * -errno with the fault; then nothing is left behind. -EINVAL only for what
+ * ivshmem_options_blame() finds a name for.
  */
 int ivshmem_region_open(const struct ivshmem_options *options, struct ivshmem_region *region,
 			struct ivshmem_fault *fault);

@@ -192,6 +192,53 @@ def holes_on_a_full_file_system():
                 prefix=['unshare', '-m', 'sh', '-c', script, 'sh'])
 
 
+def placed(client):
+    """The line of a client's numa_maps that is its mapping of the region."""
+    inode = os.fstat(client.memory).st_ino
+    with open('/proc/self/maps', encoding='utf-8') as file:
+        start = next(line.split('-')[0] for line in file if line.split()[4] == str(inode))
+    with open('/proc/self/numa_maps', encoding='utf-8') as file:
+        return next(line for line in file if line.startswith(start + ' '))
+
+
+def numa_node():
+    """There may be one node only: that its pages are there shows little, the policy shows it."""
+    plain = Client(lab.Server('-l', '4M', name='plain').socket).greet()
+    lab.check(' default ' in placed(plain), f'without the option: {placed(plain)}')
+    bound = Client(lab.Server('-l', '4M', '--numa-node', 0).socket).greet()
+    lab.check(' bind:0 ' in placed(bound), placed(bound))
+    bound.region.map[:] = bytes(len(bound.region.map))
+    lab.check(' N0=1024 ' in placed(bound), f'not all pages are of node 0: {placed(bound)}')
+    server = lab.Server('-M', f'ivshmem-test-{os.getpid()}', '-l', '4M', '--numa-node', 0,
+                        name='named')
+    named = placed(Client(server.socket).greet())
+    lab.check(server.stop() == 0 and ' bind:0 ' in named, named)
+
+
+def numa_node_hugepages():
+    lab.need_hugepages(8)
+    server = lab.Server('-l', '16M', '--hugepages', '--numa-node', 0)
+    with open(f'/proc/{server.pid}/numa_maps', encoding='utf-8') as file:
+        line = next(line for line in file if 'memfd:ivshmem' in line)
+    lab.check(' bind:0 ' in line and ' huge ' in line and ' N0=' in line, line)
+
+
+def numa_node_refused():
+    total = int(open('/proc/meminfo', encoding='ascii').readline().split()[1]) << 10
+    size = 1 << total.bit_length() + 1
+    refused('memory', [str(size), 'NUMA node 0'], '-l', size, '--numa-node', 0,
+            prefix=['prlimit', '--fsize=1073741824'])
+    pages = int((lab.HUGE / 'nr_hugepages').read_text())
+    size = max(1 << (2 * MIB * pages).bit_length(), 2 * MIB)
+    refused('pages', [f'{size // (2 * MIB)} free hugepages', 'NUMA node 0'], '--hugepages',
+            '-l', size, '--numa-node', 0)
+    refused('node', ['--numa-node', 'there are: 0'], '--numa-node', 1023, status=2)
+    disk = lab.BUILD / 'numa-node'
+    refused('disk', [str(disk), '--numa-node 0', 'tmpfs'], '-m', disk, '-l', '1M',
+            '--numa-node', 0)
+    lab.check(not disk.exists(), 'the refused file is left')
+
+
 def more_than_the_memory():
     with open('/proc/meminfo') as file:
         total = int(file.readline().split()[1]) << 10
@@ -236,4 +283,5 @@ def hugetlbfs_directory():
 lab.main(memfd_is_sealed, memory_is_reserved, regions_differ, directory, shm_object,
          file_is_used_on, file_differs, foreign_files_stay, empty_file_is_taken,
          broken_regions_are_refused, port_holds_the_file, small_dev_shm,
-         holes_on_a_full_file_system, more_than_the_memory, hugepages, hugetlbfs_directory)
+         holes_on_a_full_file_system, numa_node, numa_node_hugepages, numa_node_refused,
+         more_than_the_memory, hugepages, hugetlbfs_directory)

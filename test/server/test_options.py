@@ -41,6 +41,8 @@ WRONG = {
     '--headroom 2048 --buf-size 2048': ['--headroom', '2048'],
     '--socket-mode 668': ['--socket-mode', '668', 'octal'],
     '--socket-mode 1777': ['--socket-mode', '1777', r'0\.\.777'],
+    '--numa-node 63': ['--numa-node', '63', 'does not exist', r'there are: 0\b'],
+    '--numa-node 1024': ['--numa-node', '1024', r'0\.\.1023'],
     '--client-timeout 0': ['--client-timeout', ' 0 ', r'1\.\.3600'],
     '--hugepages --size 1M': ['--size', '1048576', '--hugepages', '2097152'],
     '--hugepages -M x': ['--hugepages', '--shm'],
