@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "clients.h"
+#include "limits.h"
 #include "log.h"
 #include "peer.h"
 
@@ -178,6 +179,7 @@ ivshmem_clients_attach(struct ivshmem_server *server, int fd)
 {
 	struct ivshmem_slots *slots = &server->slots;
 	struct ivshmem_peer *peer = NULL;
+	struct ivshmem_fault why;
 	int id = ivshmem_slots_choose(slots);
 	int ret;
 
@@ -187,9 +189,8 @@ ivshmem_clients_attach(struct ivshmem_server *server, int fd)
 	}
 	if (id == -ENOSPC)
 		ivshmem_clients_refuse(server);
-	else if (id < 0)
-		ivshmem_log(IVSHMEM_LOG_ERROR, "refused a connection: no eventfds: %s",
-			    strerror(-id));
+	else if (id < 0 && ivshmem_limits_explain(-id, &why) != 0)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "refused 1 connection(s): %s", why.text);
 	else
 		peer = ivshmem_peer_create(fd, id, slots->cnt);
 	if (peer == NULL) {

@@ -24,13 +24,13 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "clients.h"
+#include "limits.h"
 #include "log.h"
 #include "server.h"
 
@@ -43,9 +43,6 @@ enum ivshmem_source {
 
 /* Connections taken at one event, so that a flood of them does not keep the clients waiting. */
 #define IVSHMEM_ACCEPT_BURST	16
-
-/* File descriptors that are neither eventfds nor connections, generously. */
-#define IVSHMEM_FDS_OWN		32u
 
 int
 ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, uint32_t source,
@@ -60,12 +57,16 @@ ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, uint32
 static void
 ivshmem_server_pause(struct ivshmem_server *server, int error)
 {
+	struct ivshmem_fault fault;
+
 	if (error == EAGAIN || error == EINTR || error == ECONNABORTED || error == EPERM)
 		return;
 	server->deaf = true;
-	if (!server->deaf_said)
+	if (!server->deaf_said) {
+		ivshmem_limits_explain(error, &fault);
 		ivshmem_log(IVSHMEM_LOG_ERROR, "no connection can be accepted: %s; trying again"
-			    " each second", strerror(error));
+			    " each second", fault.text);
+	}
 	server->deaf_said = true;
 	ivshmem_server_watch(server, EPOLL_CTL_MOD, server->listener.fd, IVSHMEM_SOURCE_LISTENER,
 			     0);
@@ -148,27 +149,6 @@ ivshmem_server_run(struct ivshmem_server *server)
 	return 0;
 }
 
-/* As many fds as the system allows; refuse what they do not suffice for. */
-static int
-ivshmem_server_raise_limit(uint32_t ports, uint32_t vectors)
-{
-	const uint64_t need = (uint64_t)ports * vectors + ports + IVSHMEM_FDS_OWN;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return -errno;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return -errno;
-	if (limit.rlim_max == RLIM_INFINITY || need <= limit.rlim_max)
-		return 0;
-	ivshmem_log(IVSHMEM_LOG_ERROR, "--ports %" PRIu32 " with --vectors %" PRIu32
-		    " need %" PRIu64 " file descriptors, the limit (ulimit -Hn) is %" PRIu64
-		    "; take fewer or raise the limit", ports, vectors, need,
-		    (uint64_t)limit.rlim_max);
-	return -EMFILE;
-}
-
 static int
 ivshmem_server_open_sources(struct ivshmem_server *server)
 {
@@ -224,7 +204,10 @@ ivshmem_server_open_region(struct ivshmem_server *server, uint32_t *vectors)
 		    server->region.reused ? ", used on" : "", layout->total_len, layout->port_cnt,
 		    layout->queue_cnt, *vectors, layout->ring_slots, layout->buf_cnt,
 		    layout->buf_len);
-	return ivshmem_server_raise_limit(layout->port_cnt, *vectors);
+	ret = ivshmem_limits_raise(layout->port_cnt, *vectors, &fault);
+	if (ret != 0)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "%s", fault.text);
+	return ret;
 }
 
 int

@@ -117,7 +117,7 @@ def no_fd_to_accept_with():
     highest = max(int(fd) for fd in os.listdir(f'/proc/{server.pid}/fd'))
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (highest + 1, before[1]))
     waiting = Client(server.socket)
-    server.expect('no connection can be accepted')
+    server.expect(f'error: no connection can be accepted: .* {highest + 1} files .*--nofile')
     # it does not spin: hardly any of its time goes by while it waits for the next second
     ticks = lambda: sum(map(int, open(f'/proc/{server.pid}/stat').read().split()[13:15]))
     start = ticks()
@@ -129,6 +129,42 @@ def no_fd_to_accept_with():
     waiting.handshake(1, [0])
     server.expect('accepted again')
     lab.check(stays.vectors(1) == 1, 'who was there was not told')
+
+
+def no_fd_for_a_newcomers_vectors():
+    """The connection is accepted, but its eventfds are too many: who is there does not notice."""
+    server = lab.Server('--ports', 3, '-n', 8)
+    stays = Client(server.socket).handshake(8, [])
+    before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    highest = max(int(fd) for fd in os.listdir(f'/proc/{server.pid}/fd'))
+    fds = lab.fd_count(server.pid)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (highest + 5, before[1]))
+    lab.check(Client(server.socket).message() is None, 'a client without eventfds got an id')
+    server.expect(rf'refused 1 .* {highest + 5} files .*--nofile')
+    lab.check(stays.silent() and stays.drain() == 0, 'who is there was told')
+    lab.check(lab.fd_count(server.pid) == fds, f'{lab.fd_count(server.pid)} fds, {fds} before')
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
+    other = Client(server.socket).handshake(8, [0])
+    lab.check(stays.vectors(8) == other.id == 1, 'the next one was not served')
+
+
+def no_file_left_in_the_system():
+    """ENFILE can only be played: strace gives it to the second connection and the third eventfd."""
+    place = lab.private_dir()
+    server = lab.Process('server', [
+        'strace', '-D', '-o', '/dev/null', '-e', 'inject=accept4:error=ENFILE:when=2',
+        '-e', 'inject=eventfd2:error=ENFILE:when=3', lab.server(), '-S', place / 's', '-n', '2'],
+        env={'ASAN_OPTIONS': 'detect_leaks=0'})  # which ptrace would end
+    server.expect('ready', 30)
+    stays = Client(place / 's').handshake(2, [])
+    waits = Client(place / 's')
+    server.expect('no connection can be accepted: .*file-max')
+    server.expect('accepted again')
+    lab.check(waits.message() is None, 'a client without eventfds got an id')
+    server.expect('refused 1 .*file-max')
+    other = Client(place / 's').handshake(2, [0])
+    lab.check(stays.vectors(2) == other.id == 1, 'the next one was not served')
+    lab.check(server.stop() == 0, 'exit status')
 
 
 def a_thousand_clients_leak_nothing():
@@ -158,4 +194,5 @@ def a_thousand_clients_leak_nothing():
 
 lab.main(garbage_drops_only_its_sender, half_closed_is_closed, slow_client_harms_only_itself,
          late_reader_gets_everything, too_many_fds_in_flight, ports_exhausted,
-         no_fd_to_accept_with, a_thousand_clients_leak_nothing)
+         no_fd_to_accept_with, no_fd_for_a_newcomers_vectors, no_file_left_in_the_system,
+         a_thousand_clients_leak_nothing)

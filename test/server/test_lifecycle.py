@@ -238,7 +238,7 @@ def fds_that_can_not_suffice():
     done = lab.Process('server', ['prlimit', '--nofile=200:200', lab.server(), '-S',
                                   lab.private_dir() / 's', '--ports', '4', '-n', '64'])
     lab.check(done.wait() == 1, 'exit status')
-    for word in ('--ports 4', '--vectors 64', ' 200;'):
+    for word in ('--ports 4', '--vectors 64', f' {4 * 64 + 4 + 32} open files', ' 200;'):
         lab.check(word in done.output(), f'no {word!r} in {done.output()}')
     path = lab.private_dir() / 's'
     raised = lab.Process('raised', ['prlimit', f'--nofile=64:{hard}', lab.server(), '-S', path,
