@@ -8,6 +8,7 @@
  * event                        what follows
  * connection, a slot is free   slot LIVE; the others are told, then the newcomer; the others rung
  * connection, none is free     closed, logged
+ * connection, not allowed      closed, logged
  * end of file from a client    slot LEFT; the others rung
  * data from a client           slot DROPPED; the others rung
  * client does not read         slot DROPPED after --client-timeout; the others rung
@@ -22,6 +23,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,20 +74,36 @@ ivshmem_client_pump(struct ivshmem_server *server, struct ivshmem_peer *peer)
 		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
 }
 
-/* Every slot is taken: say so, but not a thousand times a second. */
+/* Say who was turned away, but not a thousand times a second. */
 static void
-ivshmem_clients_refuse(struct ivshmem_server *server)
+ivshmem_clients_say_refused(struct ivshmem_server *server)
 {
+	struct ivshmem_refusals *refused = &server->refused;
 	const uint64_t now = ivshmem_now_ms();
 
-	server->refused++;
-	if (server->refused_ms != 0 && now - server->refused_ms < IVSHMEM_REFUSED_LOG_MS)
+	if (refused->cnt == 0 ||
+	    (refused->said_ms != 0 && now - refused->said_ms < IVSHMEM_REFUSED_LOG_MS))
 		return;
-	ivshmem_log(IVSHMEM_LOG_INFO, "refused %" PRIu64 " connection(s): all %" PRIu32
-		    " ports are taken; stop a client, or start the server with more --ports",
-		    server->refused, server->slots.cnt);
-	server->refused = 0;
-	server->refused_ms = now;
+	ivshmem_log(IVSHMEM_LOG_INFO, "refused %" PRIu64 " connection(s), the last of pid=%d"
+		    " uid=%d gid=%d: %s", refused->cnt, (int)refused->cred.pid,
+		    (int)refused->cred.uid, (int)refused->cred.gid, refused->why.text);
+	refused->cnt = 0;
+	refused->said_ms = now;
+}
+
+/* The lists say who may connect; without any everybody may whom the socket's mode lets. */
+static bool
+ivshmem_clients_may(const struct ivshmem_options *options, const struct ucred *cred)
+{
+	if (options->uids.cnt == 0 && options->gids.cnt == 0)
+		return true;
+	for (uint32_t i = 0; i < options->uids.cnt; i++)
+		if (options->uids.id[i] == cred->uid)
+			return true;
+	for (uint32_t i = 0; i < options->gids.cnt; i++)
+		if (options->gids.id[i] == cred->gid)
+			return true;
+	return false;
 }
 
 /* Tell the others of the newcomer and the newcomer of all, in the protocol's order. */
@@ -145,7 +163,7 @@ ivshmem_client_detach(struct ivshmem_server *server, struct ivshmem_peer *peer)
 	ivshmem_slots_detach(slots, peer->id, peer->state, peer->cause);
 	ivshmem_log(IVSHMEM_LOG_INFO, "detach id=%" PRIu32 " life=%" PRIu32 " pid=%d state=%s"
 		    " sent=%" PRIu64 " clients=%" PRIu32 "/%" PRIu32 ": %s", peer->id,
-		    slots->slot[peer->id].life, (int)peer->pid,
+		    slots->slot[peer->id].life, (int)peer->cred.pid,
 		    peer->state == IVSHMEM_SLOT_LEFT ? "left" : "dropped", peer->sent,
 		    slots->live, slots->cnt, ivshmem_cause_text(peer));
 	ivshmem_slots_ring_others(slots, peer->id);
@@ -157,8 +175,8 @@ ivshmem_clients_reap(struct ivshmem_server *server)
 {
 	struct ivshmem_peer *peer;
 
-	for (uint32_t id = 0; id < server->slots.cnt; id++) {
-		peer = server->slots.slot[id].peer;
+	for (uint32_t slot = 0; slot < server->slots.cnt; slot++) {
+		peer = server->slots.slot[slot].peer;
 		if (peer != NULL && peer->ending)
 			ivshmem_client_detach(server, peer);
 	}
@@ -168,44 +186,81 @@ ivshmem_clients_reap(struct ivshmem_server *server)
 static void
 ivshmem_clients_hear_all(struct ivshmem_server *server)
 {
-	for (uint32_t id = 0; id < server->slots.cnt; id++)
-		if (server->slots.slot[id].peer != NULL)
-			ivshmem_clients_hear(server, id, EPOLLIN);
+	for (uint32_t slot = 0; slot < server->slots.cnt; slot++)
+		if (server->slots.slot[slot].peer != NULL)
+			ivshmem_clients_hear(server, slot, EPOLLIN);
 	ivshmem_clients_reap(server);
+}
+
+/* A slot for who connected, or -errno and why there is none. */
+static int
+ivshmem_clients_admit(struct ivshmem_server *server, const struct ucred *cred,
+		      struct ivshmem_fault *why)
+{
+	struct ivshmem_slots *slots = &server->slots;
+	int slot;
+
+	if (!ivshmem_clients_may(server->options, cred))
+		return IVSHMEM_FAULT(why, -EPERM, "neither --allow-uid nor --allow-gid names it");
+	slot = ivshmem_slots_choose(slots);
+	if (slot == -ENOSPC) {
+		ivshmem_clients_hear_all(server);
+		slot = ivshmem_slots_choose(slots);
+	}
+	if (slot == -ENOSPC)
+		return IVSHMEM_FAULT(why, slot, "all %" PRIu32 " ports are taken; stop a client, or"
+				     " start the server with more --ports", slots->cnt);
+	return slot < 0 ? ivshmem_limits_explain(-slot, why) : slot;
+}
+
+/* The connection of somebody who is let in becomes a peer. */
+static struct ivshmem_peer *
+ivshmem_clients_make_peer(struct ivshmem_server *server, int fd)
+{
+	struct ivshmem_refusals *refused = &server->refused;
+	struct ivshmem_slots *slots = &server->slots;
+	struct ucred cred = { .pid = -1, .uid = -1, .gid = -1 };
+	socklen_t len = sizeof(cred);
+	struct ivshmem_peer *peer = NULL;
+	int slot;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		cred.pid = -1;
+	slot = ivshmem_clients_admit(server, &cred, &refused->why);
+	if (slot >= 0)
+		peer = ivshmem_peer_create(fd, slot, slots->cnt);
+	if (peer == NULL) {
+		if (slot >= 0)
+			ivshmem_limits_explain(ENOMEM, &refused->why);
+		refused->cnt++;
+		refused->cred = cred;
+		ivshmem_clients_say_refused(server);
+		return NULL;
+	}
+	peer->cred = cred;
+	return peer;
 }
 
 void
 ivshmem_clients_attach(struct ivshmem_server *server, int fd)
 {
 	struct ivshmem_slots *slots = &server->slots;
-	struct ivshmem_peer *peer = NULL;
-	struct ivshmem_fault why;
-	int id = ivshmem_slots_choose(slots);
+	struct ivshmem_peer *peer = ivshmem_clients_make_peer(server, fd);
 	int ret;
 
-	if (id == -ENOSPC) {
-		ivshmem_clients_hear_all(server);
-		id = ivshmem_slots_choose(slots);
-	}
-	if (id == -ENOSPC)
-		ivshmem_clients_refuse(server);
-	else if (id < 0 && ivshmem_limits_explain(-id, &why) != 0)
-		ivshmem_log(IVSHMEM_LOG_ERROR, "refused 1 connection(s): %s", why.text);
-	else
-		peer = ivshmem_peer_create(fd, id, slots->cnt);
 	if (peer == NULL) {
 		close(fd);
 		return;
 	}
-	ivshmem_slots_attach(slots, id, peer);
-	ivshmem_log(IVSHMEM_LOG_INFO, "attach id=%d life=%" PRIu32 " pid=%d uid=%d clients=%" PRIu32
-		    "/%" PRIu32, id, slots->slot[id].life, (int)peer->pid, (int)peer->uid,
-		    slots->live, slots->cnt);
-	ret = ivshmem_server_watch(server, EPOLL_CTL_ADD, fd, id, EPOLLIN);
+	ivshmem_slots_attach(slots, peer->id, peer);
+	ivshmem_log(IVSHMEM_LOG_INFO, "attach id=%" PRIu32 " life=%" PRIu32 " pid=%d uid=%d"
+		    " clients=%" PRIu32 "/%" PRIu32, peer->id, slots->slot[peer->id].life,
+		    (int)peer->cred.pid, (int)peer->cred.uid, slots->live, slots->cnt);
+	ret = ivshmem_server_watch(server, EPOLL_CTL_ADD, fd, peer->id, EPOLLIN);
 	if (ret != 0)
 		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
 	ivshmem_clients_introduce(server, peer);
-	ivshmem_slots_ring_others(slots, id);
+	ivshmem_slots_ring_others(slots, peer->id);
 }
 
 void
@@ -215,8 +270,9 @@ ivshmem_clients_tick(struct ivshmem_server *server)
 	const uint64_t now = ivshmem_now_ms();
 	struct ivshmem_peer *peer;
 
-	for (uint32_t id = 0; id < server->slots.cnt; id++) {
-		peer = server->slots.slot[id].peer;
+	ivshmem_clients_say_refused(server);
+	for (uint32_t slot = 0; slot < server->slots.cnt; slot++) {
+		peer = server->slots.slot[slot].peer;
 		if (peer == NULL)
 			continue;
 		if (peer->starved)
@@ -232,8 +288,8 @@ ivshmem_clients_destroy(struct ivshmem_server *server)
 	if (server->slots.slot == NULL)
 		return;
 	ivshmem_slots_retire(&server->slots);
-	for (uint32_t id = 0; id < server->slots.cnt; id++) {
-		ivshmem_peer_destroy(server->slots.slot[id].peer);
-		server->slots.slot[id].peer = NULL;
+	for (uint32_t slot = 0; slot < server->slots.cnt; slot++) {
+		ivshmem_peer_destroy(server->slots.slot[slot].peer);
+		server->slots.slot[slot].peer = NULL;
 	}
 }

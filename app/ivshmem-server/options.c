@@ -29,6 +29,7 @@ enum ivshmem_option_kind {
 	IVSHMEM_OPTION_NUMBER,	/* uint32_t */
 	IVSHMEM_OPTION_OCTAL,	/* uint32_t */
 	IVSHMEM_OPTION_SIZE,	/* uint64_t with a suffix */
+	IVSHMEM_OPTION_IDS,	/* struct ivshmem_id_list: numbers, commas between them */
 };
 
 /* Where an option has a meaning. */
@@ -55,6 +56,12 @@ static const struct ivshmem_option options_table[] = {
 	  IVSHMEM_WHERE_SERVE, "listen there (default " IVSHMEM_DEFAULT_SOCKET ")" },
 	{ 0, "socket-mode", "MODE", IVSHMEM_OPTION_OCTAL, IVSHMEM_FIELD(socket_mode), 0, 0777,
 	  IVSHMEM_WHERE_SERVE, "permissions of the socket, octal (default 0660)" },
+	{ 0, "allow-uid", "UID[,UID...]", IVSHMEM_OPTION_IDS, IVSHMEM_FIELD(uids), 0,
+	  UINT32_MAX - 1, IVSHMEM_WHERE_SERVE,
+	  "only these users, and groups of --allow-gid, may connect" },
+	{ 0, "allow-gid", "GID[,GID...]", IVSHMEM_OPTION_IDS, IVSHMEM_FIELD(gids), 0,
+	  UINT32_MAX - 1, IVSHMEM_WHERE_SERVE,
+	  "only these groups, and users of --allow-uid, may connect" },
 	{ 'M', "shm", "NAME", IVSHMEM_OPTION_TEXT, IVSHMEM_FIELD(shm_name), 0, 0,
 	  IVSHMEM_WHERE_SERVE, "memory: POSIX shared memory object" },
 	{ 'm', "mem-path", "PATH", IVSHMEM_OPTION_TEXT, IVSHMEM_FIELD(mem_path), 0, 0,
@@ -139,8 +146,9 @@ ivshmem_number_parse(const char *text, int base, bool suffixed, uint64_t *value)
 	return 0;
 }
 
+/* A number in the option's range, or -EINVAL after saying why it is none. */
 static int
-ivshmem_option_set_number(const struct ivshmem_option *option, void *field, const char *text)
+ivshmem_option_number(const struct ivshmem_option *option, const char *text, uint64_t *number)
 {
 	const bool octal = option->kind == IVSHMEM_OPTION_OCTAL;
 	const bool size = option->kind == IVSHMEM_OPTION_SIZE;
@@ -161,10 +169,37 @@ ivshmem_option_set_number(const struct ivshmem_option *option, void *field, cons
 			    option->name, text, option->min, option->max);
 		return -EINVAL;
 	}
-	if (size)
-		*(uint64_t *)field = value;
-	else
-		*(uint32_t *)field = value;
+	*number = value;
+	return 0;
+}
+
+/* Append "1,2,3"; the option may come again. */
+static int
+ivshmem_option_add_ids(const struct ivshmem_option *option, struct ivshmem_id_list *list,
+		       const char *text)
+{
+	char word[16];
+	uint64_t value;
+	size_t len;
+
+	do {
+		len = strcspn(text, ",");
+		if (len >= sizeof(word)) {
+			ivshmem_log(IVSHMEM_LOG_ERROR, "option --%s: '%s' is no list of decimal"
+				    " numbers", option->name, text);
+			return -EINVAL;
+		}
+		snprintf(word, sizeof(word), "%.*s", (int)len, text);
+		if (ivshmem_option_number(option, word, &value) != 0)
+			return -EINVAL;
+		if (list->cnt == IVSHMEM_IDS_MAX) {
+			ivshmem_log(IVSHMEM_LOG_ERROR, "option --%s: %s is one more than the %u"
+				    " possible", option->name, word, IVSHMEM_IDS_MAX);
+			return -EINVAL;
+		}
+		list->id[list->cnt++] = value;
+		text += len;
+	} while (*text++ == ',');
 	return 0;
 }
 
@@ -173,6 +208,7 @@ ivshmem_option_set(const struct ivshmem_option *option, struct ivshmem_options *
 		   const char *text)
 {
 	void *field = (uint8_t *)options + option->off;
+	uint64_t value;
 
 	switch (option->kind) {
 	case IVSHMEM_OPTION_FLAG:
@@ -189,8 +225,16 @@ ivshmem_option_set(const struct ivshmem_option *option, struct ivshmem_options *
 		}
 		*(const char **)field = text;
 		return 0;
+	case IVSHMEM_OPTION_IDS:
+		return ivshmem_option_add_ids(option, field, text);
 	default:
-		return ivshmem_option_set_number(option, field, text);
+		if (ivshmem_option_number(option, text, &value) != 0)
+			return -EINVAL;
+		if (option->kind == IVSHMEM_OPTION_SIZE)
+			*(uint64_t *)field = value;
+		else
+			*(uint32_t *)field = value;
+		return 0;
 	}
 }
 

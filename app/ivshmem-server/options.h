@@ -20,6 +20,12 @@
 #define IVSHMEM_DEFAULT_SOCKET_MODE	0660u
 
 #define IVSHMEM_NUMA_ANY		UINT32_MAX
+#define IVSHMEM_IDS_MAX			64u
+
+struct ivshmem_id_list {
+	uint32_t cnt;
+	uint32_t id[IVSHMEM_IDS_MAX];
+};
 
 struct ivshmem_options {
 	bool format;		/* the command "format FILE"; FILE is in mem_path */
@@ -36,6 +42,8 @@ struct ivshmem_options {
 	uint32_t timeout;	/* seconds that a client may leave its messages unread */
 	uint32_t socket_mode;
 	uint32_t numa_node;	/* IVSHMEM_NUMA_ANY = where the kernel likes */
+	struct ivshmem_id_list uids;	/* who may connect; none = everybody */
+	struct ivshmem_id_list gids;
 	const char *socket_path;
 	const char *shm_name;	/* POSIX shm object, or NULL */
 	const char *mem_path;	/* file or directory, or NULL */

@@ -37,8 +37,6 @@ struct ivshmem_peer *
 ivshmem_peer_create(int fd, uint32_t id, uint32_t port_cnt)
 {
 	struct ivshmem_peer *peer = calloc(1, sizeof(*peer));
-	struct ucred cred = { .pid = -1, .uid = -1 };
-	socklen_t len = sizeof(cred);
 
 	if (peer == NULL)
 		return NULL;
@@ -49,12 +47,8 @@ ivshmem_peer_create(int fd, uint32_t id, uint32_t port_cnt)
 		ivshmem_peer_destroy(peer);
 		return NULL;
 	}
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
-		cred.pid = -1;
 	peer->fd = fd;
 	peer->id = id;
-	peer->pid = cred.pid;
-	peer->uid = cred.uid;
 	return peer;
 }
 

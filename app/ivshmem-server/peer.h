@@ -14,15 +14,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <sys/socket.h>
 
 #include "slots.h"
 
 struct ivshmem_peer {
 	int fd;
 	uint32_t id;
-	pid_t pid;		/* as of SO_PEERCRED, for people */
-	uid_t uid;
+	struct ucred cred;	/* as of SO_PEERCRED, when it connected */
 	uint64_t sent;		/* messages */
 	uint64_t progress_ms;	/* when a message was sent last, or had to wait */
 	uint32_t greeting;	/* of the first three messages, those sent */

@@ -11,11 +11,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "listen.h"
 #include "options.h"
 #include "region.h"
 #include "slots.h"
+
+/* Connections that were turned away and not logged yet. */
+struct ivshmem_refusals {
+	uint64_t cnt;
+	uint64_t said_ms;		/* when some were logged last */
+	struct ucred cred;		/* of the last one */
+	struct ivshmem_fault why;
+};
 
 struct ivshmem_server {
 	const struct ivshmem_options *options;
@@ -28,8 +37,7 @@ struct ivshmem_server {
 	bool stop;
 	bool deaf;		/* no connection is accepted until the next second */
 	bool deaf_said;		/* and that was logged */
-	uint64_t refused;	/* connections turned away for want of a slot, not logged yet */
-	uint64_t refused_ms;	/* when that was logged last */
+	struct ivshmem_refusals refused;
 };
 
 /*

@@ -140,7 +140,7 @@ def no_fd_for_a_newcomers_vectors():
     fds = lab.fd_count(server.pid)
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (highest + 5, before[1]))
     lab.check(Client(server.socket).message() is None, 'a client without eventfds got an id')
-    server.expect(rf'refused 1 .* {highest + 5} files .*--nofile')
+    server.expect(rf'refused 1 .*pid={os.getpid()} .* {highest + 5} files .*--nofile')
     lab.check(stays.silent() and stays.drain() == 0, 'who is there was told')
     lab.check(lab.fd_count(server.pid) == fds, f'{lab.fd_count(server.pid)} fds, {fds} before')
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)

@@ -137,7 +137,8 @@ ivshmem_client_fill(struct ivshmem_client *client, struct ivshmem_fault *fault)
 	if (len == 0)
 		return IVSHMEM_FAULT(fault, -EPIPE, "the server closed the connection%s",
 			client->step == IVSHMEM_CLIENT_OPEN ? "" :
-			" before it gave memory: all its ports may be taken, see its log");
+			" before it gave memory: all its ports may be taken, or this user not"
+			" allowed (--allow-uid); see its log");
 	client->buf_len += len;
 	return client->buf_len == sizeof(client->buf);
 }
