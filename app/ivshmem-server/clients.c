@@ -13,6 +13,8 @@
  * data from a client           slot DROPPED; the others rung
  * client does not read         slot DROPPED after --client-timeout; the others rung
  *
+ * With --announce-leave the others are told of a leave, and nobody is rung.
+ *
  * Invariants:
  *  E1 (server.c). What goes wrong with a client is noted; only ivshmem_clients_reap() destroys,
  *      when nobody holds a peer.
@@ -68,7 +70,7 @@ ivshmem_client_pump(struct ivshmem_server *server, struct ivshmem_peer *peer)
 	}
 	if (peer->waits == waited)
 		return;
-	ret = ivshmem_server_watch(server, EPOLL_CTL_MOD, peer->fd, peer->id,
+	ret = ivshmem_server_watch(server, EPOLL_CTL_MOD, peer->fd, peer->slot,
 				   EPOLLIN | (peer->waits ? EPOLLOUT : 0));
 	if (ret != 0)
 		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
@@ -112,23 +114,39 @@ ivshmem_clients_introduce(struct ivshmem_server *server, struct ivshmem_peer *pe
 {
 	const struct ivshmem_slots *slots = &server->slots;
 
-	for (uint32_t id = 0; id < slots->cnt; id++) {
-		if (id == peer->id || slots->slot[id].fds == NULL)
+	for (uint32_t i = 0; i < slots->cnt; i++) {
+		const struct ivshmem_slot *slot = &slots->slot[i];
+
+		if (i == peer->slot || slot->fds == NULL || (slots->count_up && slot->peer == NULL))
 			continue;
-		ivshmem_peer_tell(peer, id);
-		if (slots->slot[id].peer == NULL)
+		ivshmem_peer_tell(peer, i, slot->id);
+		if (slot->peer == NULL)
 			continue;
-		ivshmem_peer_tell(slots->slot[id].peer, peer->id);
-		ivshmem_client_pump(server, slots->slot[id].peer);
+		ivshmem_peer_tell(slot->peer, peer->slot, peer->id);
+		ivshmem_client_pump(server, slot->peer);
 	}
-	ivshmem_peer_tell(peer, peer->id);
+	ivshmem_peer_tell(peer, peer->slot, peer->id);
 	ivshmem_client_pump(server, peer);
 }
 
-void
-ivshmem_clients_hear(struct ivshmem_server *server, uint32_t id, uint32_t events)
+/* Tell the others that who had the slot left. */
+static void
+ivshmem_clients_part(struct ivshmem_server *server, uint32_t slot, uint32_t id)
 {
-	struct ivshmem_peer *peer = server->slots.slot[id].peer;
+	const struct ivshmem_slots *slots = &server->slots;
+
+	for (uint32_t i = 0; i < slots->cnt; i++) {
+		if (slots->slot[i].peer == NULL)
+			continue;
+		ivshmem_peer_untell(slots->slot[i].peer, slot, id);
+		ivshmem_client_pump(server, slots->slot[i].peer);
+	}
+}
+
+void
+ivshmem_clients_hear(struct ivshmem_server *server, uint32_t slot, uint32_t events)
+{
+	struct ivshmem_peer *peer = server->slots.slot[slot].peer;
 	int ret = 0;
 
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
@@ -160,13 +178,15 @@ ivshmem_client_detach(struct ivshmem_server *server, struct ivshmem_peer *peer)
 {
 	struct ivshmem_slots *slots = &server->slots;
 
-	ivshmem_slots_detach(slots, peer->id, peer->state, peer->cause);
+	ivshmem_slots_detach(slots, peer->slot, peer->state, peer->cause);
 	ivshmem_log(IVSHMEM_LOG_INFO, "detach id=%" PRIu32 " life=%" PRIu32 " pid=%d state=%s"
 		    " sent=%" PRIu64 " clients=%" PRIu32 "/%" PRIu32 ": %s", peer->id,
-		    slots->slot[peer->id].life, (int)peer->cred.pid,
+		    peer->life, (int)peer->cred.pid,
 		    peer->state == IVSHMEM_SLOT_LEFT ? "left" : "dropped", peer->sent,
 		    slots->live, slots->cnt, ivshmem_cause_text(peer));
-	ivshmem_slots_ring_others(slots, peer->id);
+	if (slots->count_up)
+		ivshmem_clients_part(server, peer->slot, peer->id);
+	ivshmem_slots_ring_others(slots, peer->slot);
 	ivshmem_peer_destroy(peer);
 }
 
@@ -210,6 +230,10 @@ ivshmem_clients_admit(struct ivshmem_server *server, const struct ucred *cred,
 	if (slot == -ENOSPC)
 		return IVSHMEM_FAULT(why, slot, "all %" PRIu32 " ports are taken; stop a client, or"
 				     " start the server with more --ports", slots->cnt);
+	if (slot == -EOVERFLOW)
+		return IVSHMEM_FAULT(why, slot, "all %" PRIu32 " ids were given, --announce-leave"
+				     " gives none twice; start server and clients anew",
+				     slots->next_id);
 	return slot < 0 ? ivshmem_limits_explain(-slot, why) : slot;
 }
 
@@ -228,7 +252,7 @@ ivshmem_clients_make_peer(struct ivshmem_server *server, int fd)
 		cred.pid = -1;
 	slot = ivshmem_clients_admit(server, &cred, &refused->why);
 	if (slot >= 0)
-		peer = ivshmem_peer_create(fd, slot, slots->cnt);
+		peer = ivshmem_peer_create(fd, slot, slots->slot[slot].id, slots->cnt);
 	if (peer == NULL) {
 		if (slot >= 0)
 			ivshmem_limits_explain(ENOMEM, &refused->why);
@@ -252,15 +276,15 @@ ivshmem_clients_attach(struct ivshmem_server *server, int fd)
 		close(fd);
 		return;
 	}
-	ivshmem_slots_attach(slots, peer->id, peer);
+	peer->life = ivshmem_slots_attach(slots, peer->slot, peer);
 	ivshmem_log(IVSHMEM_LOG_INFO, "attach id=%" PRIu32 " life=%" PRIu32 " pid=%d uid=%d"
-		    " clients=%" PRIu32 "/%" PRIu32, peer->id, slots->slot[peer->id].life,
-		    (int)peer->cred.pid, (int)peer->cred.uid, slots->live, slots->cnt);
-	ret = ivshmem_server_watch(server, EPOLL_CTL_ADD, fd, peer->id, EPOLLIN);
+		    " clients=%" PRIu32 "/%" PRIu32, peer->id, peer->life, (int)peer->cred.pid,
+		    (int)peer->cred.uid, slots->live, slots->cnt);
+	ret = ivshmem_server_watch(server, EPOLL_CTL_ADD, fd, peer->slot, EPOLLIN);
 	if (ret != 0)
 		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
 	ivshmem_clients_introduce(server, peer);
-	ivshmem_slots_ring_others(slots, peer->id);
+	ivshmem_slots_ring_others(slots, peer->slot);
 }
 
 void

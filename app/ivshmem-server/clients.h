@@ -13,11 +13,11 @@
 
 #include "server.h"
 
-/* A connection: takes over the fd. It gets an id, or is closed when it may not or none is free. */
+/* A connection: takes over the fd. It gets a slot, or is closed when it may not or none is free. */
 void ivshmem_clients_attach(struct ivshmem_server *server, int fd);
 
-/* Events on the connection of the client that has the id. */
-void ivshmem_clients_hear(struct ivshmem_server *server, uint32_t id, uint32_t events);
+/* Events on the connection of the client that has the slot. */
+void ivshmem_clients_hear(struct ivshmem_server *server, uint32_t slot, uint32_t events);
 
 /* Once a second: try again what the kernel refused, give up who does not read, log refusals. */
 void ivshmem_clients_tick(struct ivshmem_server *server);

@@ -91,6 +91,8 @@ static const struct ivshmem_option options_table[] = {
 	{ 'n', "vectors", "N", IVSHMEM_OPTION_NUMBER, IVSHMEM_FIELD(vectors),
 	  1, IVSHMEM_PROTO_VECTORS_MAX, IVSHMEM_WHERE_SERVE,
 	  "interrupt vectors of a port (default 1 + queues)" },
+	{ 0, "announce-leave", NULL, IVSHMEM_OPTION_FLAG, IVSHMEM_FIELD(announce_leave), 0, 0,
+	  IVSHMEM_WHERE_SERVE, "for foreign clients: count ids up, tell who leaves" },
 	{ 0, "client-timeout", "SECONDS", IVSHMEM_OPTION_NUMBER, IVSHMEM_FIELD(timeout),
 	  1, 3600, IVSHMEM_WHERE_SERVE,
 	  "drop a client that leaves its messages unread so long (default 10)" },

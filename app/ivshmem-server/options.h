@@ -37,6 +37,7 @@ struct ivshmem_options {
 	bool foreground;
 	bool daemonize;
 	bool hugepages;
+	bool announce_leave;
 	uint32_t verbose;
 	uint32_t vectors;	/* 0 = one for control and one per queue */
 	uint32_t timeout;	/* seconds that a client may leave its messages unread */

@@ -6,8 +6,8 @@
  * One client's connection and send queue.
  *
  * Invariants:
- *  C1. A client is told of an id once. So its queue is bounded by construction: by the number of
- *      ports in ids, by 3 + ports * vectors in messages.
+ *  C1. A client is told of who is in a slot once, and then of its leaving at most once before the
+ *      slot's next. So its queue is bounded by construction: at most two notices for each slot.
  *  C2. Nothing here blocks: a client that does not read harms itself only.
  *  C3. A message is 8 bytes in one sendmsg(); the kernel takes all or nothing of it.
  * Threads: one.
@@ -34,20 +34,21 @@ enum ivshmem_greeting {
 };
 
 struct ivshmem_peer *
-ivshmem_peer_create(int fd, uint32_t id, uint32_t port_cnt)
+ivshmem_peer_create(int fd, uint32_t slot, uint32_t id, uint32_t port_cnt)
 {
 	struct ivshmem_peer *peer = calloc(1, sizeof(*peer));
 
 	if (peer == NULL)
 		return NULL;
-	peer->ids = calloc(port_cnt, sizeof(peer->ids[0]));
+	peer->queue = calloc(2 * (size_t)port_cnt, sizeof(peer->queue[0]));	/* C1 */
 	peer->told = calloc(port_cnt, sizeof(peer->told[0]));
-	if (peer->ids == NULL || peer->told == NULL) {
+	if (peer->queue == NULL || peer->told == NULL) {
 		peer->fd = -1;
 		ivshmem_peer_destroy(peer);
 		return NULL;
 	}
 	peer->fd = fd;
+	peer->slot = slot;
 	peer->id = id;
 	return peer;
 }
@@ -59,18 +60,48 @@ ivshmem_peer_destroy(struct ivshmem_peer *peer)
 		return;
 	if (peer->fd >= 0)
 		close(peer->fd);
-	free(peer->ids);
+	free(peer->queue);
 	free(peer->told);
 	free(peer);
 }
 
 void
-ivshmem_peer_tell(struct ivshmem_peer *peer, uint32_t id)
+ivshmem_peer_tell(struct ivshmem_peer *peer, uint32_t slot, uint32_t id)
 {
-	if (peer->told[id])
+	if (peer->told[slot])
 		return;
-	peer->told[id] = true;
-	peer->ids[peer->tail++] = id;
+	peer->told[slot] = true;
+	peer->queue[peer->cnt++] = (struct ivshmem_notice){ .id = id, .slot = slot };
+}
+
+/* Take a notice out of the queue. */
+static void
+ivshmem_peer_forget(struct ivshmem_peer *peer, uint32_t at)
+{
+	peer->cnt--;
+	memmove(&peer->queue[at], &peer->queue[at + 1],
+		(peer->cnt - at) * sizeof(peer->queue[0]));
+}
+
+void
+ivshmem_peer_untell(struct ivshmem_peer *peer, uint32_t slot, uint32_t id)
+{
+	uint32_t at = 0;
+
+	if (!peer->told[slot])
+		return;
+	peer->told[slot] = false;
+	while (at < peer->cnt && (peer->queue[at].slot != slot || peer->queue[at].left))
+		at++;
+	if (at == peer->cnt) {
+		peer->queue[peer->cnt++] =
+			(struct ivshmem_notice){ .id = id, .slot = slot, .left = true };
+	} else if (at == 0 && peer->vector > 0) {
+		peer->queue[0].left = true;	/* it heard of some vectors */
+		peer->vector = 0;
+	} else {
+		ivshmem_peer_forget(peer, at);
+	}
 }
 
 /* fd = -1 sends none. */
@@ -104,11 +135,28 @@ ivshmem_peer_send(const struct ivshmem_peer *peer, int64_t value, int fd)
 	return len == IVSHMEM_PROTO_MSG_LEN ? 0 : -EIO;	/* C3 */
 }
 
-/* Send the next message of the queue, which is not empty, and move on if that succeeded. */
+/* Send the next message of the first notice; with its last one the notice is done. */
+static int
+ivshmem_peer_send_notice(struct ivshmem_peer *peer, const struct ivshmem_slots *slots)
+{
+	const struct ivshmem_notice *notice = &peer->queue[0];
+	int ret;
+
+	ret = ivshmem_peer_send(peer, notice->id, notice->left ? -1 :
+				slots->slot[notice->slot].fds[peer->vector]);
+	if (ret != 0)
+		return ret;
+	if (!notice->left && ++peer->vector < slots->vectors)
+		return 0;
+	peer->vector = 0;
+	ivshmem_peer_forget(peer, 0);
+	return 0;
+}
+
+/* Send the next message, which there is, and move on if that succeeded. */
 static int
 ivshmem_peer_send_next(struct ivshmem_peer *peer, const struct ivshmem_slots *slots, int mem_fd)
 {
-	const uint32_t id = peer->ids[peer->head];
 	int ret;
 
 	switch (peer->greeting) {
@@ -122,14 +170,9 @@ ivshmem_peer_send_next(struct ivshmem_peer *peer, const struct ivshmem_slots *sl
 		ret = ivshmem_peer_send(peer, IVSHMEM_PROTO_MEMORY, mem_fd);
 		break;
 	default:
-		ret = ivshmem_peer_send(peer, id, slots->slot[id].fds[peer->vector]);
-		if (ret == 0 && ++peer->vector == slots->vectors) {
-			peer->vector = 0;
-			peer->head++;
-		}
-		break;
+		return ivshmem_peer_send_notice(peer, slots);
 	}
-	if (ret == 0 && peer->greeting < IVSHMEM_GREET_DONE)
+	if (ret == 0)
 		peer->greeting++;
 	return ret;
 }
@@ -142,7 +185,7 @@ ivshmem_peer_flush(struct ivshmem_peer *peer, const struct ivshmem_slots *slots,
 
 	if (!peer->waits)
 		peer->progress_ms = now_ms;	/* a wait begins now, if any */
-	while (peer->greeting < IVSHMEM_GREET_DONE || peer->head < peer->tail) {
+	while (peer->greeting < IVSHMEM_GREET_DONE || peer->cnt > 0) {
 		ret = ivshmem_peer_send_next(peer, slots, mem_fd);
 		if (ret != 0)
 			return ret;

@@ -6,7 +6,8 @@
  * A connected client and the messages that it has yet to get.
  *
  * The order of messages: version, own id, memory, the vectors of every other id that was ever
- * given, the own vectors; later the vectors of ids that are given for the first time.
+ * given, the own vectors; later the vectors of ids that are given for the first time. Where leaves
+ * are announced: of every other id that has a client now; later of ids that come, and leaves.
  */
 
 #ifndef IVSHMEM_SERVER_PEER_H
@@ -18,18 +19,26 @@
 
 #include "slots.h"
 
+/* What a peer is to hear of: the vectors of an id, or that its client left. */
+struct ivshmem_notice {
+	uint16_t id;
+	uint16_t slot;		/* where its vectors are */
+	bool left;
+};
+
 struct ivshmem_peer {
 	int fd;
+	uint32_t slot;
 	uint32_t id;
+	uint32_t life;		/* of the port with the id, 0 = there is none */
 	struct ucred cred;	/* as of SO_PEERCRED, when it connected */
 	uint64_t sent;		/* messages */
 	uint64_t progress_ms;	/* when a message was sent last, or had to wait */
 	uint32_t greeting;	/* of the first three messages, those sent */
-	uint32_t vector;	/* next vector of the first id in the queue */
-	uint32_t head;		/* ids queued from here ... */
-	uint32_t tail;		/* ... to here */
-	uint16_t *ids;		/* each id at most once, so the queue never wraps */
-	bool *told;		/* by id: queued, once and for all */
+	uint32_t vector;	/* next vector of the first notice in the queue */
+	uint32_t cnt;		/* notices in the queue */
+	struct ivshmem_notice *queue;
+	bool *told;		/* by slot: queued, or sent */
 	bool waits;		/* for its socket to become writable */
 	bool starved;		/* the kernel lets no more fds travel; tried again each second */
 	bool ending;		/* to be detached, with the next two */
@@ -38,13 +47,19 @@ struct ivshmem_peer {
 };
 
 /* Take over a connection: fd belongs to the peer from here on. Returns NULL without memory. */
-struct ivshmem_peer *ivshmem_peer_create(int fd, uint32_t id, uint32_t port_cnt);
+struct ivshmem_peer *ivshmem_peer_create(int fd, uint32_t slot, uint32_t id, uint32_t port_cnt);
 
 /* Close the connection and free the peer; NULL is accepted. */
 void ivshmem_peer_destroy(struct ivshmem_peer *peer);
 
-/* Queue the vectors of an id, unless the peer was told of it already. */
-void ivshmem_peer_tell(struct ivshmem_peer *peer, uint32_t id);
+/* Queue the vectors of an id, unless the peer was told of its slot already. */
+void ivshmem_peer_tell(struct ivshmem_peer *peer, uint32_t slot, uint32_t id);
+
+/*
+ * Queue that the client of a slot left, if the peer heard of it; if not, it never will. The slot's
+ * next client is somebody to be told of.
+ */
+void ivshmem_peer_untell(struct ivshmem_peer *peer, uint32_t slot, uint32_t id);
 
 /*
  * Send what can be sent. Returns 0 when the queue is empty, -EAGAIN when the socket is full,

@@ -34,7 +34,7 @@
 #include "log.h"
 #include "server.h"
 
-/* What an event is about: a client's id, or one of these. */
+/* What an event is about: a client's slot, or one of these. */
 enum ivshmem_source {
 	IVSHMEM_SOURCE_LISTENER = IVSHMEM_ABI_PORTS_MAX,
 	IVSHMEM_SOURCE_TIMER,
@@ -228,7 +228,8 @@ ivshmem_server_create(struct ivshmem_server *server, const struct ivshmem_option
 	ret = ivshmem_server_open_region(server, &vectors);
 	if (ret == 0) {
 		ret = ivshmem_slots_create(&server->slots, server->region.base,
-					   &server->region.layout, vectors);
+					   &server->region.layout, vectors,
+					   options->announce_leave);
 		if (ret != 0)
 			ivshmem_log(IVSHMEM_LOG_ERROR, "slots: %s", strerror(-ret));
 	}

@@ -49,7 +49,7 @@ int ivshmem_server_create(struct ivshmem_server *server, const struct ivshmem_op
 /* Serve until SIGTERM or SIGINT, which the caller has blocked. Returns 0 or -errno. */
 int ivshmem_server_run(struct ivshmem_server *server);
 
-/* Watch an fd for events of a source: EPOLL_CTL_*, fd, client's id, EPOLL*. Returns 0 or -errno. */
+/* Watch an fd for events of a source: EPOLL_CTL_*, fd, client's slot, EPOLL*. Returns 0, -errno. */
 int ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, uint32_t source,
 			 uint32_t events);
 

@@ -13,6 +13,14 @@
  *      id, on detach before the others are rung.
  *  S3. Lives and the epoch are kept privately; what others may have written into the table is read
  *      once, at the start.
+ *  S4. A slot is given again as soon as its client is gone. That keeps the rule of reuse (nobody
+ *      writes to a dead port's buffers while another may still look at them) only because ports
+ *      return buffers by index (IVSHMEM_RETURN_COPY): who copied looks at the ring's epoch again
+ *      and discards what the slot's next owner may have overwritten.
+ *
+ * With count_up, for clients that know QEMU's example server only, an id is given once and its
+ * eventfds go with its client. A slot is then no more than a place for a client; only the first
+ * cnt ids are slots as well, and only they are ports and have a row in the table.
  * Threads: one.
  * Trust: a client may have filled its eventfd and made it blocking; it is only written to when that
  *      can not block.
@@ -27,12 +35,13 @@
 #include <unistd.h>
 
 #include "ivshmem_atomic.h"
+#include "ivshmem_proto.h"
 
 #include "slots.h"
 
 int
 ivshmem_slots_create(struct ivshmem_slots *slots, void *base, const struct ivshmem_layout *layout,
-		     uint32_t vectors)
+		     uint32_t vectors, bool count_up)
 {
 	struct ivshmem_superblock_shm *super = ivshmem_layout_superblock(base);
 	struct ivshmem_slot_shm *shm;
@@ -42,6 +51,7 @@ ivshmem_slots_create(struct ivshmem_slots *slots, void *base, const struct ivshm
 		.layout = layout,
 		.cnt = layout->port_cnt,
 		.vectors = vectors,
+		.count_up = count_up,
 	};
 	slots->slot = calloc(slots->cnt, sizeof(slots->slot[0]));
 	if (slots->slot == NULL)
@@ -51,6 +61,7 @@ ivshmem_slots_create(struct ivshmem_slots *slots, void *base, const struct ivshm
 			return -errno;
 	for (uint32_t id = 0; id < slots->cnt; id++) {
 		shm = ivshmem_layout_slot(base, layout, id);
+		slots->slot[id].id = id;
 		slots->slot[id].life = ivshmem_load64(&shm->row) >> 32;	/* S3 */
 	}
 	slots->beat = ivshmem_load64(&super->server_beat);
@@ -66,6 +77,15 @@ ivshmem_slot_is_reset(const struct ivshmem_slots *slots, uint32_t id)
 		ivshmem_layout_section(slots->base, slots->layout, id);
 
 	return (uint32_t)ivshmem_load64(&section->row) == IVSHMEM_PORT_RESET;
+}
+
+static void
+ivshmem_slot_close_fds(struct ivshmem_slot *slot, uint32_t cnt)
+{
+	for (uint32_t vector = 0; slot->fds != NULL && vector < cnt; vector++)
+		close(slot->fds[vector]);
+	free(slot->fds);
+	slot->fds = NULL;
 }
 
 static int
@@ -85,75 +105,102 @@ ivshmem_slot_make_fds(const struct ivshmem_slots *slots, struct ivshmem_slot *sl
 	if (vector == slots->vectors)
 		return 0;
 	error = errno;
-	while (vector > 0)
-		close(slot->fds[--vector]);
-	free(slot->fds);
-	slot->fds = NULL;
+	ivshmem_slot_close_fds(slot, vector);
 	return -error;
 }
 
-int
-ivshmem_slots_choose(struct ivshmem_slots *slots)
+/* The lowest free slot, a clean one if there is any. */
+static int
+ivshmem_slots_lowest(const struct ivshmem_slots *slots)
 {
-	int chosen = -1;
-	int ret;
+	int chosen = -ENOSPC;
 
 	for (uint32_t id = 0; id < slots->cnt; id++) {
 		if (slots->slot[id].peer != NULL)
 			continue;
 		if (chosen < 0)
 			chosen = id;
-		if (ivshmem_slot_is_reset(slots, id)) {
-			chosen = id;
-			break;
-		}
+		if (ivshmem_slot_is_reset(slots, id))
+			return id;
 	}
-	if (chosen < 0)
-		return -ENOSPC;
-	if (slots->slot[chosen].fds != NULL)
+	return chosen;
+}
+
+/* count_up: a slot for the next id, the one with its number as long as there is one. */
+static int
+ivshmem_slots_next(struct ivshmem_slots *slots)
+{
+	int chosen = slots->next_id;
+
+	if (slots->next_id > IVSHMEM_PROTO_ID_MAX)
+		return -EOVERFLOW;
+	if (slots->next_id >= slots->cnt)
+		chosen = ivshmem_slots_lowest(slots);
+	if (chosen >= 0)
+		slots->slot[chosen].id = slots->next_id;
+	return chosen;
+}
+
+int
+ivshmem_slots_choose(struct ivshmem_slots *slots)
+{
+	int chosen = slots->count_up ? ivshmem_slots_next(slots) : ivshmem_slots_lowest(slots);
+	int ret;
+
+	if (chosen < 0 || slots->slot[chosen].fds != NULL)
 		return chosen;
 	ret = ivshmem_slot_make_fds(slots, &slots->slot[chosen]);
 	return ret != 0 ? ret : chosen;
 }
 
 static void
-ivshmem_slot_write(const struct ivshmem_slots *slots, uint32_t id, enum ivshmem_slot_state state,
+ivshmem_slot_write(const struct ivshmem_slots *slots, uint32_t slot, enum ivshmem_slot_state state,
 		   uint32_t cause)
 {
-	struct ivshmem_slot_shm *shm = ivshmem_layout_slot(slots->base, slots->layout, id);
+	struct ivshmem_slot_shm *shm = ivshmem_layout_slot(slots->base, slots->layout, slot);
 
+	if (slots->slot[slot].id != slot)
+		return;		/* no port */
 	ivshmem_store64(&shm->server_epoch, slots->epoch);
 	ivshmem_store32(&shm->cause, cause);
 	ivshmem_store32(&shm->vectors, slots->vectors);
-	ivshmem_store64_release(&shm->row, (uint64_t)slots->slot[id].life << 32 | state);
+	ivshmem_store64_release(&shm->row, (uint64_t)slots->slot[slot].life << 32 | state);
 }
 
-void
-ivshmem_slots_attach(struct ivshmem_slots *slots, uint32_t id, struct ivshmem_peer *peer)
+uint32_t
+ivshmem_slots_attach(struct ivshmem_slots *slots, uint32_t slot, struct ivshmem_peer *peer)
 {
-	slots->slot[id].peer = peer;
-	slots->slot[id].life++;
+	const bool port = slots->slot[slot].id == slot;
+
+	slots->slot[slot].peer = peer;
+	slots->slot[slot].life += port ? 1 : 0;
+	slots->next_id++;
 	slots->live++;
-	ivshmem_slot_write(slots, id, IVSHMEM_SLOT_LIVE, 0);
+	ivshmem_slot_write(slots, slot, IVSHMEM_SLOT_LIVE, 0);
+	return port ? slots->slot[slot].life : 0;
 }
 
 void
-ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t id, enum ivshmem_slot_state state,
+ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t slot, enum ivshmem_slot_state state,
 		     uint32_t cause)
 {
-	slots->slot[id].peer = NULL;
+	slots->slot[slot].peer = NULL;
 	slots->live--;
-	ivshmem_slot_write(slots, id, state, cause);
+	ivshmem_slot_write(slots, slot, state, cause);
+	if (slots->count_up)
+		ivshmem_slot_close_fds(&slots->slot[slot], slots->vectors);
 }
 
 void
-ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t id)
+ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t slot)
 {
 	const uint64_t one = 1;
 	struct pollfd can;
 
+	if (slots->count_up)
+		return;		/* to these clients vector 0 is one of their own */
 	for (uint32_t other = 0; other < slots->cnt; other++) {
-		if (other == id || slots->slot[other].peer == NULL)
+		if (other == slot || slots->slot[other].peer == NULL)
 			continue;
 		can = (struct pollfd){ .fd = slots->slot[other].fds[0], .events = POLLOUT };
 		if (poll(&can, 1, 0) != 1 || (can.revents & POLLOUT) == 0)
@@ -175,13 +222,8 @@ ivshmem_slots_destroy(struct ivshmem_slots *slots)
 {
 	if (slots->slot == NULL)
 		return;
-	for (uint32_t id = 0; id < slots->cnt; id++) {
-		if (slots->slot[id].fds == NULL)
-			continue;
-		for (uint32_t vector = 0; vector < slots->vectors; vector++)
-			close(slots->slot[id].fds[vector]);
-		free(slots->slot[id].fds);
-	}
+	for (uint32_t slot = 0; slot < slots->cnt; slot++)
+		ivshmem_slot_close_fds(&slots->slot[slot], slots->vectors);
 	free(slots->slot);
 	slots->slot = NULL;
 }

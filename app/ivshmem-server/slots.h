@@ -9,6 +9,7 @@
 #ifndef IVSHMEM_SERVER_SLOTS_H
 #define IVSHMEM_SERVER_SLOTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ivshmem_layout.h"
@@ -16,9 +17,10 @@
 struct ivshmem_peer;
 
 struct ivshmem_slot {
-	int *fds;			/* one per vector; NULL = the id was never given */
+	int *fds;			/* one per vector; NULL = nobody has to hear of the id */
 	struct ivshmem_peer *peer;	/* its client, or NULL */
-	uint32_t life;
+	uint32_t id;			/* of its client: the slot's number, unless count_up */
+	uint32_t life;			/* of the port with the slot's number */
 };
 
 struct ivshmem_slots {
@@ -29,12 +31,14 @@ struct ivshmem_slots {
 	uint32_t cnt;
 	uint32_t vectors;
 	uint32_t live;			/* slots with a peer */
+	bool count_up;			/* --announce-leave: no id is given twice */
+	uint32_t next_id;		/* count_up: the next one */
 	struct ivshmem_slot *slot;	/* cnt of them */
 };
 
 /* Take up the table of a region: its lives go on counting. Returns 0 or -errno. */
 int ivshmem_slots_create(struct ivshmem_slots *slots, void *base,
-			 const struct ivshmem_layout *layout, uint32_t vectors);
+			 const struct ivshmem_layout *layout, uint32_t vectors, bool count_up);
 
 /* Write that no server is there any more, ring every live peer. */
 void ivshmem_slots_retire(const struct ivshmem_slots *slots);
@@ -43,20 +47,24 @@ void ivshmem_slots_retire(const struct ivshmem_slots *slots);
 void ivshmem_slots_destroy(struct ivshmem_slots *slots);
 
 /*
- * The id for a newcomer, with its eventfds made. Returns it, -ENOSPC when every slot has a client,
- * or another -errno when there are no eventfds to be had.
+ * The slot for a newcomer, with its id and its eventfds. Returns it, -ENOSPC when every slot has a
+ * client, -EOVERFLOW when no id is left, or another -errno when there are no eventfds to be had.
  */
 int ivshmem_slots_choose(struct ivshmem_slots *slots);
 
-/* The peer has the id from now on: visible to the ports on return. */
-void ivshmem_slots_attach(struct ivshmem_slots *slots, uint32_t id, struct ivshmem_peer *peer);
+/*
+ * The peer has the slot and its id from now on: visible to the ports on return. Returns the life of
+ * the port, 0 when the region has no port with that id.
+ */
+uint32_t ivshmem_slots_attach(struct ivshmem_slots *slots, uint32_t slot,
+			      struct ivshmem_peer *peer);
 
 /* The peer is gone; state and cause as in the slot table. Visible to the ports on return. */
-void ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t id,
+void ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t slot,
 			  enum ivshmem_slot_state state, uint32_t cause);
 
-/* Ring the control vector of every live peer but this one. */
-void ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t id);
+/* Ring the control vector of every live peer but this one. With count_up nobody is rung. */
+void ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t slot);
 
 /* Show that the server lives. */
 void ivshmem_slots_beat(struct ivshmem_slots *slots);

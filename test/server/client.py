@@ -139,6 +139,16 @@ class Client:
         lab.check(len(self.peers[first]) == count, f'client {self.id} was told of {first} twice')
         return first
 
+    def left(self):
+        """The word that an id left, where leaves are announced; returns the id."""
+        value, fd = self.message()
+        lab.check(fd is None and value in self.peers, f'client {self.id}: got {value}, fd {fd}, '
+                  f'not the leave of one of {sorted(self.peers)}')
+        for old in self.peers.pop(value):
+            self.fds.remove(old)
+            os.close(old)
+        return value
+
     def handshake(self, vectors, others):
         """All messages of a newcomer that has to hear of these other ids, in any order."""
         self.greet()

@@ -48,6 +48,7 @@ WRONG = {
     '--allow-gid ' + ','.join(map(str, range(900, 965))): ['--allow-gid', '964', '64'],
     '--numa-node 63': ['--numa-node', '63', 'does not exist', r'there are: 0\b'],
     '--numa-node 1024': ['--numa-node', '1024', r'0\.\.1023'],
+    'format --announce-leave a': ['--announce-leave', 'format'],
     '--client-timeout 0': ['--client-timeout', ' 0 ', r'1\.\.3600'],
     '--hugepages --size 1M': ['--size', '1048576', '--hugepages', '2097152'],
     '--hugepages -M x': ['--hugepages', '--shm'],
