@@ -91,21 +91,44 @@ def lowest_free_id_but_clean_ones_first():
     lab.check(Client(server.socket).handshake(1, [0, 2]).id == 1, 'not the lowest clean id')
 
 
-def sixteen_clients():
-    server = lab.Server('--ports', 16, '-n', 2)
+def all_to_all(count, vectors):
+    """Everybody is told of everybody, and each vector of each client rings where it should."""
+    server = lab.Server('--ports', count, '-n', vectors, '-l', '64M', name=f'server-{count}')
     clients = []
-    for number in range(16):
-        clients.append(Client(server.socket).handshake(2, list(range(number))))
-        lab.check(clients[-1].id == number, f'client {number} has id {clients[-1].id}')
-    for number, client in enumerate(clients):
-        told = [client.vectors(2) for _ in range(number + 1, 16)]
-        lab.check(told == list(range(number + 1, 16)), f'client {number} was told of {told}')
-        lab.check(client.silent(), f'client {number} is told more')
-        client.drain()
+    for number in range(count):
+        newcomer = Client(server.socket).handshake(vectors, list(range(number)))
+        lab.check(newcomer.id == number, f'client {number} has id {newcomer.id}')
+        for client in clients:
+            lab.check(client.vectors(vectors) == number, f'{client.id} was not told of {number}')
+        clients.append(newcomer)
     for client in clients:
-        for other in range(16):
-            os.eventfd_write(client.peers[other][1], 1)
-    lab.check([c.drain(1) for c in clients] == [16] * 16, 'doorbells were lost')
+        lab.check(client.silent(), f'client {client.id} is told more')
+        lab.check(client.drain() == count - 1 - client.id, f'rings of client {client.id}')
+    # from each client once to each vector, from one of them the vector's own number on top
+    number = {(to, vector): 1 + to * vectors + vector
+              for to in range(count) for vector in range(vectors)}
+    for sender in clients:
+        for to, vector in number:
+            top = number[to, vector] if sender.id == (to + 1 + vector) % count else 0
+            os.eventfd_write(sender.peers[to][vector], 1 + top)
+    for to, vector in number:
+        got = clients[to].drain(vector)
+        lab.check(got == count + number[to, vector], f'vector {vector} of client {to}: {got}, not '
+                  f'{count + number[to, vector]}')
+    for client in clients:
+        lab.check(all(client.drain(vector) == 0 for vector in range(vectors)), 'rings are left')
+    for client in clients[::-1]:
+        client.close()
+    server.expect(r'detach id=0 .*clients=0/')
+    lab.check(server.stop() == 0, 'exit status')
+
+
+def sixty_four_clients_of_four_vectors():
+    all_to_all(64, 4)
+
+
+def four_clients_of_sixty_four_vectors():
+    all_to_all(4, 64)
 
 
 def vectors_from_1_to_64():
@@ -126,5 +149,6 @@ def vectors_follow_queues():
 
 
 lab.main(first_and_late_joiner, doorbells_reach_their_vector, reuse_is_silent,
-         newcomer_hears_of_past_ids, lowest_free_id_but_clean_ones_first, sixteen_clients,
+         newcomer_hears_of_past_ids, lowest_free_id_but_clean_ones_first,
+         sixty_four_clients_of_four_vectors, four_clients_of_sixty_four_vectors,
          vectors_from_1_to_64, vectors_follow_queues)
