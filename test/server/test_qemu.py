@@ -13,16 +13,22 @@ function 1 of an empty slot can be unplugged without a guest's help.
 """
 
 import json
+import os
 import re
 import shutil
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import lab
-from client import Client, eventfd_id, wait_state, LIVE, LEFT, BOUND
+from client import Client, eventfd_id, readable, wait_state, LIVE, LEFT, BOUND
 
 QEMU = 'qemu-system-x86_64'
 START = 60  # seconds, bound only
+BAR0 = 0xc0000000  # where ring() lets the registers be
+DOORBELL = 12
+THOUSAND = 1000
 
 
 class Qemu(lab.Process):
@@ -33,6 +39,7 @@ class Qemu(lab.Process):
         super().__init__(name, [
             QEMU, '-accel', 'tcg', '-machine', 'q35', '-nodefaults', '-display', 'none', '-S',
             '-m', '64', '-qmp', f'unix:{self.place}/qmp,server=on,wait=off',
+            '-qtest', f'unix:{self.place}/qtest,server=on,wait=off', '-qtest-log', '/dev/null',
             # the slot's own hotplug instead of ACPI's, which needs a guest
             '-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off',
             '-device', 'pcie-root-port,id=root,chassis=1', *args],
@@ -99,6 +106,23 @@ class Qemu(lab.Process):
         want = {eventfd_id(fd) for fds in client.peers.values() for fd in fds}
         lab.wait_until(lambda: want <= self.eventfds(), BOUND, f'{self.name} to have all eventfds')
 
+    def ring(self, peer, vector):
+        """Rings a doorbell as a guest would, through the registers of device()."""
+        with socket.socket(socket.AF_UNIX) as qtest:
+            qtest.settimeout(BOUND)
+            qtest.connect(f'{self.place}/qtest')
+            answers = qtest.makefile('r')
+
+            def do(line):
+                qtest.sendall(line.encode() + b'\n')
+                answer = answers.readline()
+                lab.check(answer.startswith('OK'), f'{self.name}: {line}: {answer}')
+
+            for register, value in ((0x10, BAR0), (0x04, 2)):
+                do(f'outl 0xcf8 {1 << 31 | 5 << 11 | register:#x}')
+                do(f'outl 0xcfc {value:#x}')
+            do(f'writel {BAR0 + DOORBELL:#x} {peer << 16 | vector:#x}')
+
     def unplug(self):
         self.qmp('device_del', id='device')
         self.event('DEVICE_DELETED')
@@ -111,7 +135,9 @@ class Qemu(lab.Process):
 
 def device(path, vectors):
     return ['-chardev', f'socket,path={path},id=link',
-            '-device', f'ivshmem-doorbell,vectors={vectors},chardev=link']
+            '-device', f'ivshmem-doorbell,id=device,vectors={vectors},chardev=link,addr=5']
+
+
 
 
 def need_qemu():
@@ -193,4 +219,87 @@ def unplugged_and_replaced():
     heir.quit()
 
 
-lab.main(qemu_joins, quit_and_replaced, unplugged_and_replaced)
+def rings_both_ways(stays, client):
+    """Between a QEMU with id 0 and a client, by vector 1."""
+    stays.hears(client)
+    client.drain(1)
+    stays.ring(client.id, 1)
+    lab.check(readable(client.peers[client.id][1], BOUND), f'{stays.name} can not ring')
+    lab.check(client.drain(1) == 1, 'rung more than once')
+    bell = client.peers[0][1]
+    os.eventfd_write(bell, 1)
+    # its device takes the count as an interrupt of a guest that has not enabled it
+    lab.wait_until(lambda: re.search(r'eventfd-count:\s*0\b',
+                                     Path(f'/proc/self/fdinfo/{bell}').read_text()),
+                   BOUND, f'{stays.name} to hear its doorbell')
+
+
+class Pair:
+    """Two QEMUs that stay, with ids 0 and 1; the second's device can be unplugged."""
+
+    def __init__(self, path, name):
+        self.path = path
+        self.first = Qemu(name + '-first', *device(path, 2))
+        self.second = Qemu(name + '-second')
+        self.second.plug(path, 2)
+
+    def a_thousand_come_and_go(self, step, unplug=True):
+        """Clients with the ids 2, 2 + step ...; the last one hears the first QEMU and is heard by
+        it, also after the second one lost its device. Failure when that is not so."""
+        for number in range(THOUSAND + 1):
+            client = Client(self.path).handshake(2, [0, 1])
+            lab.check(client.id == 2 + number * step, f'id {client.id} in round {number}')
+            if number < THOUSAND:
+                client.close()
+            for qemu in (self.first, self.second):
+                lab.check(qemu.running(), f'{qemu.name} ended\n{qemu.tail()}')
+        rings_both_ways(self.first, client)
+        self.second.hears(client)
+        if unplug:
+            self.second.unplug()
+            rings_both_ways(self.first, client)
+        for qemu in (self.second, self.first):
+            lab.check(qemu.qmp('query-status')['running'] is False, 'no answer')
+            qemu.quit()
+
+
+def a_thousand_reuses_of_an_id():
+    need_qemu()
+    server = lab.Server('--ports', 3, '-n', 2, '-l', '4M')
+    Pair(server.socket, 'stays').a_thousand_come_and_go(0)
+    server.expect(rf'detach id=2 life={THOUSAND} ')
+    lab.check(server.stop() == 0, 'exit status')
+
+
+def a_thousand_announced_leaves():
+    """No id twice, one leave each. Unplugging would be the end of QEMU 7.2 after any leave."""
+    need_qemu()
+    server = lab.Server('--ports', 3, '-n', 2, '-l', '4M', '--announce-leave')
+    Pair(server.socket, 'stays').a_thousand_come_and_go(1, unplug=False)
+    server.expect(rf'detach id={1 + THOUSAND} ')
+    lab.check(server.stop() == 0, 'exit status')
+
+
+def a_naive_server_kills_qemu():
+    """So that the two above can fail: ids given again and leaves announced, as one would do it. The
+    same program with the rule of ivshmem-server is the control."""
+    need_qemu()
+    for mode in ('kept', 'naive'):
+        path = lab.private_dir() / 's'
+        server = lab.Process(mode, [sys.executable, Path(__file__).with_name('naive.py'), path,
+                                    2, mode])
+        server.expect('ready')
+        pair = Pair(path, mode)
+        try:
+            pair.a_thousand_come_and_go(0)
+        except (lab.Failure, OSError) as error:
+            lab.check(mode == 'naive', f'the control failed: {error}')
+            dead = [qemu for qemu in (pair.first, pair.second) if not qemu.running()]
+            lab.check(dead and all(qemu.wait() in (-signal.SIGABRT, -signal.SIGSEGV)
+                                   for qemu in dead), f'no QEMU died of a signal: {error}')
+            continue
+        lab.check(mode == 'kept', 'both QEMUs live: this shows nothing')
+
+
+lab.main(qemu_joins, quit_and_replaced, unplugged_and_replaced, a_thousand_reuses_of_an_id,
+         a_thousand_announced_leaves, a_naive_server_kills_qemu)
