@@ -31,7 +31,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 KERNEL_META = 'linux-image-cloud-amd64'
 MODULES = ('vfio-pci', 'vfio_iommu_type1', 'virtio_pci', 'virtio_net')
-MODULES_KEPT = ('uio_pci_generic',)          # copied, loaded by bind() only
+# copied, and loaded by bind() or load() only
+MODULES_KEPT = ('uio_pci_generic', 'device_dax', 'dax_hmem', 'nfit', 'nd_pmem')
 PMDS = ('bus_pci', 'bus_vdev', 'mempool_ring', 'net_memif', 'net_null', 'net_ring', 'net_virtio')
 BUSYBOX = '/bin/busybox'
 TOOLS = ('dpdk-testpmd', 'stdbuf')

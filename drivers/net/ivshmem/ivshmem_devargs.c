@@ -48,6 +48,7 @@ static const struct ivshmem_arg ivshmem_args[] = {
 	{ "mac", IVSHMEM_ARG_MAC, IVSHMEM_FRONT_VDEV | IVSHMEM_FRONT_PCI, IVSHMEM_ARG(mac), 0, 0 },
 	{ "full", IVSHMEM_ARG_FULL, IVSHMEM_FRONT_VDEV | IVSHMEM_FRONT_PCI, IVSHMEM_ARG(full),
 	  0, 0 },
+	{ "shm", IVSHMEM_ARG_PATH, IVSHMEM_FRONT_PCI, IVSHMEM_ARG(shm), 1, PATH_MAX - 1 },
 	{ "create", IVSHMEM_ARG_COUNT, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(create), 0, 1 },
 	{ "size", IVSHMEM_ARG_SIZE, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(size), 1 << 20,
 	  UINT64_C(1) << 40 },

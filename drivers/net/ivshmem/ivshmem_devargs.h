@@ -32,6 +32,7 @@ enum ivshmem_full {
 struct ivshmem_devargs {
 	char socket[PATH_MAX];
 	char path[PATH_MAX];
+	char shm[PATH_MAX];
 	struct rte_ether_addr mac;	/* all zero = by region and slot */
 	uint64_t size;
 	uint32_t port;			/* IVSHMEM_PORT_AUTO = not given */

@@ -8,17 +8,22 @@
  * The device id means "memory", and others use it, too: a region without our magic is left alone in
  * silence, and this front never formats one. With our server and MSI-X the slot is the register
  * IVPOSITION; without either, IVPOSITION means nothing and the slot is the device argument port=N.
+ *
+ * With shm=PATH the memory comes from another mapping of the same region, the registers stay the
+ * device's. The bus is not asked to map the BARs: they are mapped here, after PATH was.
  */
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bus_pci_driver.h>
 #include <ethdev_pci.h>
 #include <rte_byteorder.h>
 #include <rte_common.h>
+#include <rte_kvargs.h>
 #include <rte_malloc.h>
 #include <rte_pci.h>
 
@@ -26,6 +31,7 @@
 #include "ivshmem_ethdev.h"
 #include "ivshmem_log.h"
 #include "ivshmem_regs.h"
+#include "ivshmem_shm.h"
 
 static const struct rte_pci_id ivshmem_pci_ids[] = {
 	{
@@ -48,6 +54,17 @@ ivshmem_pci_detach(struct ivshmem_transport *transport)
 static const struct ivshmem_transport_ops ivshmem_pci_ops = {
 	.name = "pci",
 	.detach = ivshmem_pci_detach,
+};
+
+static void
+ivshmem_pci_detach_shm(struct ivshmem_transport *transport)
+{
+	munmap(transport->base, transport->len);
+}
+
+static const struct ivshmem_transport_ops ivshmem_pci_shm_ops = {
+	.name = "shm",
+	.detach = ivshmem_pci_detach_shm,
 };
 
 /* MSI-X vectors of the device; 0 = it has no interrupts. IVPOSITION does not tell. */
@@ -120,38 +137,118 @@ ivshmem_pci_slot(const struct rte_pci_device *device, uint32_t port,
 	return 0;
 }
 
-/* 1 = not ours, in silence. */
-static int
-ivshmem_pci_init(struct rte_eth_dev *eth_dev)
+/* Who names a mapping means this driver; other arguments may be meant for another one. */
+static bool
+ivshmem_pci_has_shm(const char *args)
 {
-	struct rte_pci_device *device = RTE_ETH_DEV_TO_PCI(eth_dev);
-	const struct rte_mem_resource *bar = &device->mem_resource[IVSHMEM_BAR_MEMORY];
-	const struct rte_devargs *args = device->device.devargs;
-	struct ivshmem_transport transport = {
-		.ops = &ivshmem_pci_ops,
-		.base = bar->addr,
-		.len = bar->len,
-	};
-	struct ivshmem_devargs *conf;
+	struct rte_kvargs *list = rte_kvargs_parse(args == NULL ? "" : args, NULL);
+	const bool found = list != NULL && rte_kvargs_count(list, "shm") > 0;
+
+	rte_kvargs_free(list);
+	return found;
+}
+
+/* Map what shm= names, if it is there. The length of BAR2 is known before BAR2 is mapped. */
+static int
+ivshmem_pci_map_shm(const struct rte_pci_device *device, const char *args,
+		    struct ivshmem_devargs *conf, struct ivshmem_shm *shm)
+{
+	struct ivshmem_fault fault;
 	int ret;
 
-	if (bar->addr == NULL || !ivshmem_layout_is_ours(bar->addr, bar->len)) {
+	if (!ivshmem_pci_has_shm(args))
+		return 0;
+	ret = ivshmem_devargs_parse(device->name, args, IVSHMEM_FRONT_PCI, conf);
+	if (ret != 0)
+		return ret;
+	ret = ivshmem_shm_map(shm, conf->shm, device->mem_resource[IVSHMEM_BAR_MEMORY].len,
+			      &fault);
+	if (ret != 0)
+		IVSHMEM_LOG(ERR, "%s: shm=%s: %s", device->name, conf->shm, fault.text);
+	return ret;
+}
+
+/* Whether the region in BAR2 is ours and shm= maps the same. 1 = not ours, in silence. */
+static int
+ivshmem_pci_check(const struct rte_pci_device *device, const char *args,
+		  struct ivshmem_devargs *conf, const struct ivshmem_shm *shm)
+{
+	const struct rte_mem_resource *bar = &device->mem_resource[IVSHMEM_BAR_MEMORY];
+	const bool is_ours = bar->addr != NULL && ivshmem_layout_is_ours(bar->addr, bar->len);
+	struct ivshmem_fault fault;
+	int ret;
+
+	if (shm->base == NULL) {
+		if (is_ours)
+			return ivshmem_devargs_parse(device->name, args, IVSHMEM_FRONT_PCI, conf);
 		IVSHMEM_LOG(DEBUG, "%s: no region of ours in BAR2 (%" PRIu64 " bytes)",
 			    device->name, bar->len);
 		return 1;
 	}
-	conf = rte_zmalloc("ivshmem_devargs", sizeof(*conf), 0);
-	if (conf == NULL)
-		return -ENOMEM;
-	ret = ivshmem_devargs_parse(device->name, args == NULL ? NULL : args->args,
-				    IVSHMEM_FRONT_PCI, conf);
+	ret = is_ours ? ivshmem_shm_check(shm, bar->addr, &fault) :
+		IVSHMEM_FAULT(&fault, -ENODEV, "no region of this format in BAR2 (%" PRIu64
+			      " bytes), which it could be another mapping of", bar->len);
+	if (ret == 0)
+		IVSHMEM_LOG(INFO, "%s: memory through shm=%s", device->name, conf->shm);
+	else
+		IVSHMEM_LOG(ERR, "%s: shm=%s: %s", device->name, conf->shm, fault.text);
+	return ret;
+}
+
+/* With the BARs mapped. Owns the mapping in "shm" from here on. */
+static int
+ivshmem_pci_attach(struct rte_eth_dev *eth_dev, const char *args, struct ivshmem_devargs *conf,
+		   const struct ivshmem_shm *shm)
+{
+	struct rte_pci_device *device = RTE_ETH_DEV_TO_PCI(eth_dev);
+	const struct rte_mem_resource *bar = &device->mem_resource[IVSHMEM_BAR_MEMORY];
+	struct ivshmem_transport transport = {
+		.ops = shm->base != NULL ? &ivshmem_pci_shm_ops : &ivshmem_pci_ops,
+		.base = shm->base != NULL ? shm->base : bar->addr,
+		.len = bar->len,
+	};
+	int ret;
+
+	ret = ivshmem_pci_check(device, args, conf, shm);
 	if (ret == 0)
 		ret = ivshmem_pci_slot(device, conf->port, &transport);
-	if (ret == 0)
-		ret = ivshmem_dev_create(eth_dev, &transport, conf);
+	if (ret != 0) {
+		transport.ops->detach(&transport);
+		return ret;
+	}
+	ret = ivshmem_dev_create(eth_dev, &transport, conf);
 	if (ret == 0)
 		IVSHMEM_LOG(INFO, "%s: %" PRIu32 " interrupt vectors", device->name,
 			    ivshmem_pci_vectors(device));
+	return ret;
+}
+
+/* 1 = not ours. */
+static int
+ivshmem_pci_init(struct rte_eth_dev *eth_dev)
+{
+	struct rte_pci_device *device = RTE_ETH_DEV_TO_PCI(eth_dev);
+	const struct rte_devargs *devargs = device->device.devargs;
+	const char *args = devargs == NULL ? NULL : devargs->args;
+	struct ivshmem_shm shm = { .base = NULL };
+	struct ivshmem_devargs *conf;
+	int ret;
+
+	conf = rte_zmalloc("ivshmem_devargs", sizeof(*conf), 0);
+	if (conf == NULL)
+		return -ENOMEM;
+	ret = ivshmem_pci_map_shm(device, args, conf, &shm);
+	if (ret != 0)
+		goto out;
+	ret = rte_pci_map_device(device);
+	if (ret != 0) {
+		ivshmem_shm_unmap(&shm);
+		goto out;
+	}
+	ret = ivshmem_pci_attach(eth_dev, args, conf, &shm);
+	if (ret != 0)
+		rte_pci_unmap_device(device);
+out:
 	rte_free(conf);
 	return ret;
 }
@@ -171,12 +268,15 @@ ivshmem_pci_probe(struct rte_pci_driver *driver, struct rte_pci_device *device)
 static int
 ivshmem_pci_remove(struct rte_pci_device *device)
 {
-	return rte_eth_dev_pci_generic_remove(device, ivshmem_dev_close);
+	int ret = rte_eth_dev_pci_generic_remove(device, ivshmem_dev_close);
+
+	if (ret == 0)
+		rte_pci_unmap_device(device);
+	return ret;
 }
 
 static struct rte_pci_driver ivshmem_pci_driver = {
 	.id_table = ivshmem_pci_ids,
-	.drv_flags = RTE_PCI_DRV_NEED_MAPPING,
 	.probe = ivshmem_pci_probe,
 	.remove = ivshmem_pci_remove,
 };
@@ -184,4 +284,5 @@ static struct rte_pci_driver ivshmem_pci_driver = {
 RTE_PMD_REGISTER_PCI(net_ivshmem_pci, ivshmem_pci_driver);
 RTE_PMD_REGISTER_PCI_TABLE(net_ivshmem_pci, ivshmem_pci_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_ivshmem_pci, "* vfio-pci | uio_pci_generic");
-RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem_pci, "port=<0-1023> mac=<address> full=<drop|wait>");
+RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem_pci,
+	"port=<0-1023> mac=<address> full=<drop|wait> shm=<path>[@<offset>]");
