@@ -187,7 +187,7 @@ def statistics():
         lab.check(not any(shell.do('stats 0').values()), f'{shell.do("stats 0")} after a reset')
         left = {k: v for k, v in shell.do('xstats 0').items() if v}
         lab.check(set(left) <= {'port_slot', 'port_life', 'port0_state', 'port0_life',
-                                'port1_state', 'port1_life'},
+                                'port1_state', 'port1_life', 'memory_load_ns'},
                   f'{left} after a reset')
     # and they go on from there, over a stop
     a.exchange(b)
@@ -232,7 +232,8 @@ def xstat_names():
               'rx_too_long', 'rx_not_mine', 'rx_discarded_on_restart', 'rx_bad_index',
               'rx_bad_ring', 'rx_lost_on_restart', 'tx_ring_full', 'tx_too_long', 'tx_too_short',
               'tx_bad_index', 'tx_lost_on_restart', 'link_changes', 'peer_restarts', 'port_slot',
-              'port_life', 'port1_state', 'port1_life', 'tx_dropped', 'tx_to_self', 'mac_conflicts'}
+              'port_life', 'port1_state', 'port1_life', 'tx_dropped', 'tx_to_self', 'mac_conflicts',
+              'memory_load_ns', 'memory_uncached'}
     lab.check(found >= wanted, f'missing: {sorted(wanted - found)}')
     shell.quit()
 

@@ -13,7 +13,8 @@ import lab
 import pair
 
 # Of the port's state, not of faults; and what counts good frames.
-FREE = {'port_slot', 'port_life', 'port1_state', 'port1_life'}
+FREE = {'port_slot', 'port_life', 'port1_state', 'port1_life', 'memory_load_ns',
+        'memory_uncached'}
 # Of segments: driven by t_segment.py.
 SEGMENT = {'tx_dropped', 'tx_to_self', 'mac_conflicts'}
 ODD_GEOMETRY = {'size': '2M', 'queues': 1, 'ring_size': 256}

@@ -68,7 +68,8 @@ def ends(a_path, b_path):
 
 
 def exchange(a_path, b_path):
-    """Frames both ways; who was told shm= says so, and has the number that the register gave."""
+    """Frames both ways; who was told shm= says so, has the number that the register gave, and
+    finds the memory cached, as it is under TCG."""
     pair = ends(a_path, b_path)
     for sender, receiver, options in ((0, 1, IMIX), (1, 0, SEGMENTED)):
         runs = send(pair[sender], pair[receiver], 5000, *options)
@@ -77,6 +78,8 @@ def exchange(a_path, b_path):
             found, want = runs[role].port(), (slot, 2, front, size_bytes(SIZE))
             lab.check(found == want, f'{pair[slot].name}: port, ports, front and bytes are '
                       f'{found}, not {want}')
+            said = '\n'.join(runs[role].job.lines)
+            lab.check('memory is cached: ' in said and 'uncached' not in said, said)
 
 
 def device_dax_and_write_combining_bar():

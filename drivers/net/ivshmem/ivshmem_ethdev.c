@@ -20,6 +20,7 @@
 
 #include "ivshmem_ethdev.h"
 #include "ivshmem_log.h"
+#include "ivshmem_memtype.h"
 
 RTE_LOG_REGISTER_DEFAULT(ivshmem_logtype, NOTICE);
 
@@ -345,6 +346,33 @@ ivshmem_dev_announce(const struct ivshmem_dev *dev)
 		    layout->queue_cnt, layout->ring_slots, layout->buf_cnt, layout->buf_len);
 }
 
+/* Nobody writes the first line of a region while it is in use. */
+static void
+ivshmem_dev_measure(struct ivshmem_dev *dev)
+{
+	const struct ivshmem_superblock_shm *super = dev->transport.base;
+	const char *const words[] = {
+		[IVSHMEM_MEMTYPE_UNKNOWN] = "of a memory type that the times do not tell",
+		[IVSHMEM_MEMTYPE_CACHED] = "cached",
+		[IVSHMEM_MEMTYPE_UNCACHED] = "uncached",
+	};
+	struct ivshmem_memtimes times;
+	enum ivshmem_memtype type;
+
+	ivshmem_memtype_measure(&super->magic, &times);
+	type = ivshmem_memtype_judge(&times);
+	dev->load_ns = ivshmem_memtype_load_ns(&times);
+	dev->uncached = type == IVSHMEM_MEMTYPE_UNCACHED;
+	IVSHMEM_LOG(INFO, "%s: memory is %s: %" PRIu64 " ns for %" PRIu32 " loads of a line, %"
+		    PRIu64 " ns in private memory", dev->data->name, words[type], times.region_ns,
+		    times.load_cnt, times.private_ns);
+	if (type == IVSHMEM_MEMTYPE_UNCACHED)
+		IVSHMEM_LOG(WARNING, "%s: a load from the region takes %" PRIu32 " ns, as from "
+			    "uncached memory: traffic will be slow; in a guest give the device "
+			    "shm=PATH of a cached mapping such as /dev/dax0.0 (see \"Memory Type\" "
+			    "in the guide)", dev->data->name, dev->load_ns);
+}
+
 int
 ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *transport,
 		   const struct ivshmem_devargs *conf)
@@ -383,6 +411,7 @@ ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *
 		goto err_mac;
 	}
 	ivshmem_dev_announce(dev);
+	ivshmem_dev_measure(dev);
 	return 0;
 
 err_mac:

@@ -45,6 +45,8 @@ struct ivshmem_dev {
 	uint64_t link_changes;
 	uint64_t peer_restarts;
 	uint64_t mac_conflicts;
+	uint32_t load_ns;		/* of one load in the region, at probe */
+	uint32_t uncached;		/* 1 = the region looks so */
 	uint64_t fdb_aged_ms;		/* when the forwarding database was aged last */
 	uint32_t *lives;		/* of each port, as seen last; 0 = not yet */
 	uint32_t *conflicts;		/* of each port: the life whose conflict was told */

@@ -61,6 +61,8 @@ static const struct ivshmem_xstat ivshmem_xstats[] = {
 	{ "link_changes", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, link_changes) },
 	{ "peer_restarts", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, peer_restarts) },
 	{ "mac_conflicts", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, mac_conflicts) },
+	{ "memory_load_ns", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, load_ns) },
+	{ "memory_uncached", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, uncached) },
 	{ "port_slot", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, port.slot) },
 	{ "port_life", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, port.life) },
 };
