@@ -133,7 +133,7 @@ def own_counts():
               f'{values}')
     seg.shell.do('reset 0')
     left = {k: v for k, v in seg.xstats(0).items() if v}
-    lab.check(all(k.endswith(('_state', '_life', '_slot')) for k in left), f'{left} after a reset')
+    lab.check(all(k.endswith(('_state', '_life', '_slot', '_ns')) for k in left), f'{left} after a reset')
     seg.end()
 
 
@@ -182,9 +182,9 @@ def collisions():
         odd.do(f'conf 1 1 {seg.macs[victim]}')
         odd.do('state 3')
         lab.wait_until(lambda: seg.xstats(0)['port3_state'] == 3, 10, 'port 3 to run')
-        after = [seg.xstats(p)['mac_conflicts'] for p in range(3)]
-        lab.check(after == [b + (victim == 1) for b in before],      # told once each life
-                  f'conflicts {before} -> {after}')
+        want = [b + (victim == 1) for b in before]      # told once each life
+        lab.wait_until(lambda: [seg.xstats(p)['mac_conflicts'] for p in range(3)] == want, 10,
+                       f'conflicts {before} -> {want}')
         for source in range(3):
             if source != victim:
                 seg.expect({victim: 7}, source, seg.macs[victim], 7)

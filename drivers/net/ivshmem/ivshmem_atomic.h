@@ -80,4 +80,11 @@ ivshmem_fence_release(void)
 	atomic_thread_fence(memory_order_release);
 }
 
+/* Stores before it are seen by others before any load after it is done; costs ~45 cycles on x86. */
+static inline void
+ivshmem_fence_full(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 #endif /* IVSHMEM_ATOMIC_H */

@@ -19,6 +19,7 @@
 #include <rte_malloc.h>
 
 #include "ivshmem_ethdev.h"
+#include "ivshmem_intr.h"
 #include "ivshmem_log.h"
 #include "ivshmem_memtype.h"
 
@@ -27,7 +28,12 @@ RTE_LOG_REGISTER_DEFAULT(ivshmem_logtype, NOTICE);
 static int
 ivshmem_configure(struct rte_eth_dev *eth_dev)
 {
-	RTE_SET_USED(eth_dev);
+	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+
+	if (eth_dev->data->dev_conf.intr_conf.rxq != 0 && dev->transport.vectors == 0)
+		IVSHMEM_LOG(NOTICE, "%s: no Rx interrupts: this port has no vectors; they need "
+			    "ivshmem-doorbell bound to vfio-pci, or socket=, and ivshmem-server",
+			    eth_dev->data->name);
 	return 0;
 }
 
@@ -99,6 +105,7 @@ ivshmem_start(struct rte_eth_dev *eth_dev)
 {
 	struct rte_eth_dev_data *data = eth_dev->data;
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	int ret;
 
 	if (dev->dead) {
 		IVSHMEM_LOG(ERR, "%s: port %" PRIu32 " of the region belongs to another process "
@@ -106,6 +113,9 @@ ivshmem_start(struct rte_eth_dev *eth_dev)
 		return -ESTALE;
 	}
 	data->scattered_rx = ivshmem_must_scatter(eth_dev, data->mtu);
+	ret = ivshmem_intr_start(eth_dev);
+	if (ret != 0)
+		return ret;
 	rte_spinlock_lock(&dev->lock);
 	ivshmem_queues_start(eth_dev);
 	ivshmem_link_publish_conf(dev);
@@ -129,6 +139,7 @@ ivshmem_stop(struct rte_eth_dev *eth_dev)
 	if (!dev->dead)
 		ivshmem_port_set_state(&dev->port, IVSHMEM_PORT_INIT);
 	rte_spinlock_unlock(&dev->lock);
+	ivshmem_intr_stop(eth_dev);
 	eth_dev->data->dev_link.link_status = RTE_ETH_LINK_DOWN;
 	ivshmem_set_queue_states(eth_dev->data, RTE_ETH_QUEUE_STATE_STOPPED);
 	return 0;
@@ -253,6 +264,9 @@ static const struct eth_dev_ops ivshmem_ops = {
 	.rx_queue_release = ivshmem_rx_queue_release,
 	.tx_queue_setup = ivshmem_tx_queue_setup,
 	.tx_queue_release = ivshmem_tx_queue_release,
+	.rx_queue_intr_enable = ivshmem_rx_queue_intr_enable,
+	.rx_queue_intr_disable = ivshmem_rx_queue_intr_disable,
+	.get_monitor_addr = ivshmem_get_monitor_addr,
 	.rxq_info_get = ivshmem_rxq_info_get,
 	.txq_info_get = ivshmem_txq_info_get,
 };
@@ -272,9 +286,15 @@ ivshmem_dev_attach(struct ivshmem_dev *dev, const char *name)
 	if (ret == 0)
 		ret = ivshmem_port_claim(&dev->port, transport->base, &dev->layout,
 					 transport->slot, transport->kind, nonce | 1, &fault);
-	if (ret != 0)
+	if (ret != 0) {
 		IVSHMEM_LOG(ERR, "%s: %s", name, fault.text);
-	return ret;
+		return ret;
+	}
+	/* a vector that the server made no eventfd for is never heard */
+	dev->transport.vectors = RTE_MIN(transport->vectors,
+		ivshmem_load32(&ivshmem_layout_slot(transport->base, &dev->layout,
+						    transport->slot)->vectors));
+	return 0;
 }
 
 static void
@@ -401,6 +421,7 @@ ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *
 	data->dev_link.link_speed = RTE_ETH_SPEED_NUM_100G;
 	data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	data->dev_flags |= RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS | RTE_ETH_DEV_INTR_LSC;
+	eth_dev->intr_handle = NULL;	/* an own one while there are Rx interrupts */
 	eth_dev->dev_ops = &ivshmem_ops;
 	eth_dev->rx_pkt_burst = ivshmem_rx_burst;
 	eth_dev->tx_pkt_burst = dev->fdb == NULL ? ivshmem_tx_burst : ivshmem_tx_burst_segment;

@@ -47,6 +47,16 @@ struct ivshmem_dev {
 	uint64_t mac_conflicts;
 	uint32_t load_ns;		/* of one load in the region, at probe */
 	uint32_t uncached;		/* 1 = the region looks so */
+	struct rte_intr_handle *intr;	/* Rx interrupts as EAL sees them; NULL = none */
+	bool listens;			/* the transport hears vectors */
+	bool looks;			/* the 1 ms alarm runs */
+	bool muted;			/* vector 0 is not heard for a while */
+	uint32_t unreachable;		/* ports that run and cannot ring us, or we them */
+	uint32_t control_cnt;		/* of vector 0, in the second from control_ms on */
+	uint64_t control_ms;
+	uint64_t backstop_ms;		/* when the backstop looked last */
+	uint64_t control_interrupts;
+	uint64_t backstop_wakes;
 	uint64_t fdb_aged_ms;		/* when the forwarding database was aged last */
 	uint32_t *lives;		/* of each port, as seen last; 0 = not yet */
 	uint32_t *conflicts;		/* of each port: the life whose conflict was told */
@@ -74,6 +84,8 @@ int ivshmem_dev_close(struct rte_eth_dev *eth_dev);
 /* ivshmem_link.c */
 uint64_t ivshmem_now_ms(void);
 void ivshmem_link_tick(void *arg);
+/* Vector 0 rang: look at once. */
+void ivshmem_link_interrupt(struct rte_eth_dev *eth_dev);
 int ivshmem_link_update(struct rte_eth_dev *eth_dev, int wait_to_complete);
 int ivshmem_link_set_up(struct rte_eth_dev *eth_dev);
 int ivshmem_link_set_down(struct rte_eth_dev *eth_dev);

@@ -19,6 +19,7 @@
 #include <rte_alarm.h>
 
 #include "ivshmem_ethdev.h"
+#include "ivshmem_intr.h"
 #include "ivshmem_log.h"
 
 uint64_t
@@ -80,6 +81,7 @@ ivshmem_link_offer_lists(struct rte_eth_dev *eth_dev)
 		cnt = ivshmem_link_find_rings(dev, rxq, dev->list);
 		if (!ivshmem_rx_list_offer(rxq, dev->list, cnt))
 			dev->lists_due = true;
+		ivshmem_intr_offered(rxq);
 	}
 }
 
@@ -226,10 +228,27 @@ ivshmem_link_tick(void *arg)
 	changed = ivshmem_link_look(eth_dev);
 	if (dev->transport.ops->tick != NULL)
 		dev->transport.ops->tick(&dev->transport);
+	if (dev->started && dev->intr != NULL)
+		ivshmem_intr_tick(eth_dev);
 	rte_spinlock_unlock(&dev->lock);
 	if (changed)
 		ivshmem_link_report(eth_dev);
 	rte_eal_alarm_set(IVSHMEM_PORT_BEAT_MS * 1000, ivshmem_link_tick, eth_dev);
+}
+
+void
+ivshmem_link_interrupt(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	bool changed;
+
+	rte_spinlock_lock(&dev->lock);
+	if (dev->transport.ops->tick != NULL)
+		dev->transport.ops->tick(&dev->transport);
+	changed = ivshmem_link_look(eth_dev);
+	rte_spinlock_unlock(&dev->lock);
+	if (changed)
+		ivshmem_link_report(eth_dev);
 }
 
 int

@@ -30,6 +30,7 @@
 #include "ivshmem_devargs.h"
 #include "ivshmem_ethdev.h"
 #include "ivshmem_log.h"
+#include "ivshmem_pci.h"
 #include "ivshmem_regs.h"
 #include "ivshmem_shm.h"
 
@@ -53,6 +54,10 @@ ivshmem_pci_detach(struct ivshmem_transport *transport)
 
 static const struct ivshmem_transport_ops ivshmem_pci_ops = {
 	.name = "pci",
+	.ring = ivshmem_pci_ring,
+	.listen = ivshmem_pci_listen,
+	.unlisten = ivshmem_pci_unlisten,
+	.mute = ivshmem_pci_mute,
 	.detach = ivshmem_pci_detach,
 };
 
@@ -64,6 +69,10 @@ ivshmem_pci_detach_shm(struct ivshmem_transport *transport)
 
 static const struct ivshmem_transport_ops ivshmem_pci_shm_ops = {
 	.name = "shm",
+	.ring = ivshmem_pci_ring,
+	.listen = ivshmem_pci_listen,
+	.unlisten = ivshmem_pci_unlisten,
+	.mute = ivshmem_pci_mute,
 	.detach = ivshmem_pci_detach_shm,
 };
 
@@ -134,6 +143,9 @@ ivshmem_pci_slot(const struct rte_pci_device *device, uint32_t port,
 	}
 	transport->slot = position;
 	transport->kind = IVSHMEM_OWNER_SERVER;
+	transport->reach = ivshmem_pci_vectors(device);
+	if (device->kdrv == RTE_PCI_KDRV_VFIO)	/* uio_pci_generic knows no MSI-X */
+		transport->vectors = transport->reach;
 	return 0;
 }
 
@@ -204,6 +216,7 @@ ivshmem_pci_attach(struct rte_eth_dev *eth_dev, const char *args, struct ivshmem
 	const struct rte_mem_resource *bar = &device->mem_resource[IVSHMEM_BAR_MEMORY];
 	struct ivshmem_transport transport = {
 		.ops = shm->base != NULL ? &ivshmem_pci_shm_ops : &ivshmem_pci_ops,
+		.front = device,
 		.base = shm->base != NULL ? shm->base : bar->addr,
 		.len = bar->len,
 	};

@@ -62,6 +62,9 @@ ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	rxq = rte_zmalloc_socket("ivshmem_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, socket);
 	if (rxq == NULL)
 		return -ENOMEM;
+	rxq->sleep.efd = -1;
+	rxq->sleep.seen = rte_zmalloc_socket("ivshmem_seen",
+					     ring_cnt * sizeof(*rxq->sleep.seen), 0, socket);
 	rxq->rings = rte_zmalloc_socket("ivshmem_rings", ring_cnt * sizeof(*rxq->rings),
 					RTE_CACHE_LINE_SIZE, socket);
 	rxq->list = rte_zmalloc_socket("ivshmem_list", 2 * ring_cnt * sizeof(*rxq->list), 0,
@@ -70,7 +73,7 @@ ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 		rxq->learned = rte_zmalloc_socket("ivshmem_learned",
 						  ring_cnt * sizeof(*rxq->learned), 0, socket);
 	eth_dev->data->rx_queues[queue] = rxq;
-	if (rxq->rings == NULL || rxq->list == NULL ||
+	if (rxq->rings == NULL || rxq->list == NULL || rxq->sleep.seen == NULL ||
 	    (dev->fdb != NULL && rxq->learned == NULL)) {
 		ivshmem_rx_queue_release(eth_dev, queue);
 		return -ENOMEM;
@@ -96,6 +99,7 @@ ivshmem_rx_queue_release(struct rte_eth_dev *eth_dev, uint16_t queue)
 	rte_free(rxq->rings);
 	rte_free(rxq->list);
 	rte_free(rxq->learned);
+	rte_free(rxq->sleep.seen);
 	rte_free(rxq);
 }
 
@@ -201,6 +205,9 @@ ivshmem_dest_start(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint16_t 
 	dest->rxq = rxq;
 	ivshmem_store32(&dest->want, rxq);
 	dest->want_seen = rxq;
+	dest->may_arm = false;
+	dest->rung = 0;
+	dest->line = ivshmem_layout_rxq(other, layout, rxq);
 	dest->ring = (struct ivshmem_producer){
 		.own = ivshmem_layout_prod(dev->port.section, layout,
 			ivshmem_layout_end(layout, dest->slot, txq->queue_id, rxq)),

@@ -50,6 +50,10 @@ struct ivshmem_rx_stats {
 	uint64_t too_long;		/* frame longer than the MTU allows, or than one mbuf */
 	uint64_t not_mine;		/* not promiscuous, and for another address */
 	uint64_t discarded;		/* the sender started anew while its frames were copied */
+	uint64_t arms;			/* times that the queue armed */
+	uint64_t wakes;			/* times that its eventfd was signalled meanwhile */
+	uint64_t spurious_wakes;	/* of them: nothing was received until it armed again */
+	uint64_t masked;		/* times that spurious wakes were cut off */
 };
 
 /* Counters of a Tx queue, written by its thread only. */
@@ -68,6 +72,34 @@ struct ivshmem_dest_stats {
 	uint64_t packets;		/* a flooded frame counts at each port */
 	uint64_t full;			/* dropped: no descriptor or no buffer */
 	uint64_t down;			/* dropped: the port does not run, or not yet */
+	uint64_t doorbells;		/* rung, on a wire, too */
+};
+
+/* What stood in a ring when its queue went to sleep. */
+struct ivshmem_seen {
+	struct ivshmem_u64 word;	/* pw */
+	struct ivshmem_u32 yours;
+	struct ivshmem_u32 ring;	/* its number */
+};
+
+/* An Rx queue's sleep; see ivshmem_intr.h. */
+struct ivshmem_sleep {
+	struct ivshmem_rxq_shm *line;	/* own, in the region */
+	int efd;			/* what epoll watches; -1 = no interrupts */
+	bool own_efd;			/* made here, not the transport's */
+	bool woken;			/* signalled since it armed */
+	uint32_t seq;			/* of the last time that the queue armed */
+	struct ivshmem_u32 armed;	/* seq while armed, 0 = awake */
+	struct ivshmem_u32 signalled;	/* the last sleep that was woken from here */
+	struct ivshmem_u32 masked;	/* 1 = is not woken for a while */
+	struct ivshmem_u32 seen_cnt;
+	struct ivshmem_seen *seen;	/* of each ring in the list, when it armed */
+	uint32_t suspect;		/* control thread: seq that looked missed */
+	uint32_t spurious_cnt;		/* within the window */
+	uint32_t useful_cnt;
+	uint64_t window_ms;		/* when the window began */
+	uint64_t told_ms;		/* when the mask was logged last */
+	uint64_t packets;		/* received when it armed */
 };
 
 struct ivshmem_rxq {
@@ -87,6 +119,7 @@ struct ivshmem_rxq {
 	bool filter;			/* not promiscuous: look at the address */
 	struct ivshmem_u32 list_want;	/* seq << 16 | count, set by the control thread */
 	struct ivshmem_u32 list_taken;	/* the list_want that the burst works with */
+	struct ivshmem_sleep sleep;
 	struct ivshmem_rx_stats stats;
 	struct ivshmem_rx_stats base;	/* stats at the last reset */
 	uint16_t desc_cnt;		/* as asked for at setup */
@@ -107,6 +140,9 @@ struct ivshmem_dest {
 	struct ivshmem_u32 open;	/* 1 = it runs: frames may be sent; by control thread */
 	struct ivshmem_u32 want;	/* looks << 16 | Rx queue to lead to; by control thread */
 	uint32_t want_seen;
+	bool may_arm;			/* its Rx queue may sleep in this session */
+	uint32_t rung;			/* the sleep that it was rung for last */
+	const struct ivshmem_rxq_shm *line;	/* of that Rx queue */
 	struct ivshmem_dest_stats stats;
 };
 
@@ -142,6 +178,8 @@ uint16_t ivshmem_tx_burst_segment(void *queue, struct rte_mbuf **bufs, uint16_t 
  * published. True when the ring may be used.
  */
 bool ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest);
+/* Something was published to a port whose queue may sleep: ring it if it does. */
+void ivshmem_tx_bell(struct ivshmem_txq *txq, struct ivshmem_dest *dest);
 /* In how many buffers the frame travels; 0, counted by reason, when no ring could carry it. */
 uint32_t ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
 			   const struct rte_mbuf *mbuf);

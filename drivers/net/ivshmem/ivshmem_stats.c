@@ -51,6 +51,11 @@ static const struct ivshmem_xstat ivshmem_xstats[] = {
 	{ "rx_bad_index", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, bad_index) },
 	{ "rx_bad_ring", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, bad_dir) },
 	{ "rx_lost_on_restart", IVSHMEM_XSTAT_RX_RING, offsetof(struct ivshmem_consumer, lost) },
+	{ "rx_arms", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, arms) },
+	{ "rx_wakes", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, wakes) },
+	{ "rx_spurious_wakes", IVSHMEM_XSTAT_RXQ,
+	  offsetof(struct ivshmem_rx_stats, spurious_wakes) },
+	{ "rx_masked", IVSHMEM_XSTAT_RXQ, offsetof(struct ivshmem_rx_stats, masked) },
 	{ "tx_ring_full", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, full) },
 	{ "tx_too_long", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, too_long) },
 	{ "tx_too_short", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, too_short) },
@@ -63,21 +68,26 @@ static const struct ivshmem_xstat ivshmem_xstats[] = {
 	{ "mac_conflicts", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, mac_conflicts) },
 	{ "memory_load_ns", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, load_ns) },
 	{ "memory_uncached", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, uncached) },
+	{ "control_interrupts", IVSHMEM_XSTAT_DEV,
+	  offsetof(struct ivshmem_dev, control_interrupts) },
+	{ "backstop_wakes", IVSHMEM_XSTAT_DEV, offsetof(struct ivshmem_dev, backstop_wakes) },
+	{ "unreachable_ports", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, unreachable) },
 	{ "port_slot", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, port.slot) },
 	{ "port_life", IVSHMEM_XSTAT_DEV32, offsetof(struct ivshmem_dev, port.life) },
 };
 
-/* Of each other port, after "port" and its number; on a wire the first two. */
+/* Of each other port, after "port" and its number; on a wire the first three. */
 static const struct ivshmem_xstat ivshmem_port_xstats[] = {
 	{ "state", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, state) },
 	{ "life", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, life) },
+	{ "tx_doorbells", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, doorbells) },
 	{ "tx_packets", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, packets) },
 	{ "tx_full", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, full) },
 	{ "tx_down", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, down) },
 };
 /* >8 */
 
-#define IVSHMEM_WIRE_XSTATS	2u
+#define IVSHMEM_WIRE_XSTATS	3u
 
 /* One extended statistic of a port: its line in a table, and the other port it is about. */
 struct ivshmem_xstat_at {

@@ -47,7 +47,38 @@ ivshmem_tx_lead(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t rxq
 	ring->mine = 0;
 	ivshmem_producer_start(ring, own, desc_off, desc_cnt);
 	dest->rxq = rxq;
+	dest->line = ivshmem_layout_rxq(other, layout, rxq);
 	ivshmem_store32_release(&txq->dir_gen, ivshmem_load32(&txq->dir_gen) + 1);
+}
+
+/*
+ * Full barrier between the published index and the look at arm (A2); it pairs with the one between
+ * the store of arm and the second look (A1, ivshmem_intr.c): one of both sees the other's store.
+ */
+__rte_noinline void
+ivshmem_tx_bell(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
+{
+	struct ivshmem_transport *transport = &txq->dev->transport;
+	uint32_t arm;
+
+	ivshmem_fence_full();							/* A2 */
+	arm = ivshmem_load32(&dest->line->arm);
+	if (arm == 0 || arm == dest->rung)
+		return;
+	dest->rung = arm;
+	if (transport->ops->ring(transport, dest->slot, ivshmem_load32(&dest->line->vector)))
+		dest->stats.doorbells++;
+}
+
+/* The session begins, or took a step that the other end may sleep through: look at it anew. */
+static void
+ivshmem_tx_meet(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
+{
+	dest->rung = 0;
+	dest->may_arm = txq->dev->transport.ops->ring != NULL &&
+		ivshmem_load32(&dest->line->may_arm) != 0;
+	if (dest->may_arm)
+		ivshmem_tx_bell(txq, dest);
 }
 
 __rte_noinline bool
@@ -65,8 +96,10 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 	todo = ivshmem_producer_poll(ring);
 	if (todo == IVSHMEM_RING_BUMP) {
 		ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
+		ivshmem_tx_meet(txq, dest);
 	} else if (todo == IVSHMEM_RING_ADOPT) {
 		ivshmem_producer_adopt(ring);
+		ivshmem_tx_meet(txq, dest);
 		/* it may have adopted us already: then the first burst gets through */
 		todo = ivshmem_producer_poll(ring);
 	}
@@ -301,8 +334,11 @@ ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 		return 0;
 	sent = ivshmem_tx_fill(txq, dest, bufs, nb_bufs);
 	if (likely(ring->ready)) {
-		if (dest->next != ring->prod)
+		if (dest->next != ring->prod) {
 			ivshmem_producer_publish(ring, dest->next);
+			if (dest->may_arm)
+				ivshmem_tx_bell(txq, dest);
+		}
 		ivshmem_tx_free(bufs, sent);
 		txq->stats.packets += dest->frames;
 		txq->stats.bytes += dest->bytes;

@@ -143,12 +143,14 @@ ivshmem_tx_forward(struct ivshmem_txq *txq, uint64_t key, struct rte_mbuf **bufs
 
 /* Publish what was filled; a ring whose consumer went meanwhile has lost it. */
 static void
-ivshmem_tx_publish(struct ivshmem_dest *dest)
+ivshmem_tx_publish(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 {
 	struct ivshmem_producer *ring = &dest->ring;
 
 	if (likely(ring->ready)) {
 		ivshmem_producer_publish(ring, dest->next);
+		if (dest->may_arm)
+			ivshmem_tx_bell(txq, dest);
 		dest->stats.packets += dest->frames;
 	} else {
 		ring->lost += dest->next - ring->prod;
@@ -180,7 +182,7 @@ ivshmem_tx_burst_segment(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 			break;
 	}
 	for (uint32_t i = 0; i < txq->touched_cnt; i++)
-		ivshmem_tx_publish(&txq->dests[txq->touched[i]]);
+		ivshmem_tx_publish(txq, &txq->dests[txq->touched[i]]);
 	ivshmem_tx_free(bufs, sent);
 	return sent;
 }

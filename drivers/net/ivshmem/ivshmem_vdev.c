@@ -3,9 +3,10 @@
  */
 
 /*
- * The host's front: a vdev that joins a region through a server's socket, or by its file.
+ * The host's front: a vdev that joins a region through a server's socket (ivshmem_socket.c), or by
+ * its file.
  *
- * With a server the slot is the peer id. Without one it is port=N, or the first slot whose lock on
+ * With a server the slot is the peer id. By the file it is port=N, or the first slot whose lock on
  * the file is free: an open file description lock on the first byte of the slot's section, held
  * for the port's life, proves to the next owner that this one is gone.
  *
@@ -27,65 +28,29 @@
 #include <rte_common.h>
 #include <rte_malloc.h>
 
-#include "ivshmem_client.h"
 #include "ivshmem_devargs.h"
 #include "ivshmem_ethdev.h"
 #include "ivshmem_log.h"
+#include "ivshmem_vdev.h"
 
-#define IVSHMEM_HANDSHAKE_MS	5000u
-
-struct ivshmem_vdev {
-	struct ivshmem_client client;	/* fd -1 without a server */
-	int file;			/* the region's file and locks, -1 with a server */
-};
-
-/* Read what the server says of others; its vectors are not used in polling mode. */
-static void
-ivshmem_vdev_tick(struct ivshmem_transport *transport)
-{
-	struct ivshmem_vdev *vdev = transport->front;
-	struct ivshmem_client_event event;
-	struct ivshmem_fault fault;
-	int ret;
-
-	while (vdev->client.fd >= 0) {
-		ret = ivshmem_client_next(&vdev->client, &event, &fault);
-		if (ret == 0 && event.type == IVSHMEM_CLIENT_EVENT_NONE)
-			return;
-		if (event.fd >= 0)
-			close(event.fd);
-		if (ret != 0) {
-			IVSHMEM_LOG(WARNING, "%s; traffic goes on without the server", fault.text);
-			ivshmem_client_close(&vdev->client);
-		}
-	}
-}
+#define IVSHMEM_FORMAT_MS	5000u	/* for another process to end formatting */
 
 static void
-ivshmem_vdev_detach(struct ivshmem_transport *transport)
+ivshmem_path_detach(struct ivshmem_transport *transport)
 {
-	struct ivshmem_vdev *vdev = transport->front;
+	int *file = transport->front;
 
 	munmap(transport->base, transport->len);
-	ivshmem_client_close(&vdev->client);
-	if (vdev->file >= 0)
-		close(vdev->file);
-	rte_free(vdev);
+	close(*file);		/* and its locks */
+	rte_free(file);
 }
-
-static const struct ivshmem_transport_ops ivshmem_socket_ops = {
-	.name = "socket",
-	.tick = ivshmem_vdev_tick,
-	.detach = ivshmem_vdev_detach,
-};
 
 static const struct ivshmem_transport_ops ivshmem_path_ops = {
 	.name = "path",
-	.detach = ivshmem_vdev_detach,
+	.detach = ivshmem_path_detach,
 };
 
-/* Map all of an open region. The caller keeps the fd. */
-static int
+int
 ivshmem_vdev_map(struct ivshmem_transport *transport, int fd, struct ivshmem_fault *fault)
 {
 	struct stat info;
@@ -104,28 +69,6 @@ ivshmem_vdev_map(struct ivshmem_transport *transport, int fd, struct ivshmem_fau
 	transport->base = base;
 	transport->len = info.st_size;
 	return 0;
-}
-
-/* With a server: the id is the slot. */
-static int
-ivshmem_vdev_join(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *conf,
-		  struct ivshmem_transport *transport, struct ivshmem_fault *fault)
-{
-	int memory;
-	int ret;
-
-	ret = ivshmem_client_connect(&vdev->client, conf->socket, fault);
-	if (ret != 0)
-		return ret;
-	memory = ivshmem_client_handshake(&vdev->client, IVSHMEM_HANDSHAKE_MS, fault);
-	if (memory < 0)
-		return memory;
-	ret = ivshmem_vdev_map(transport, memory, fault);
-	close(memory);
-	transport->ops = &ivshmem_socket_ops;
-	transport->slot = vdev->client.id;
-	transport->kind = IVSHMEM_OWNER_SERVER;
-	return ret;
 }
 
 /* An open file description lock: kept by the fd, gone with the last process that has it. */
@@ -184,7 +127,7 @@ ivshmem_vdev_create_file(int file, const struct ivshmem_devargs *conf,
 	int ret;
 
 	for (unsigned int tries = 0; !ivshmem_vdev_lock(file, F_WRLCK, 0); tries++) {
-		if (tries == IVSHMEM_HANDSHAKE_MS / 10)
+		if (tries == IVSHMEM_FORMAT_MS / 10)
 			return IVSHMEM_FAULT(fault, -EBUSY,
 				"is being formatted by another process for too long");
 		usleep(10000);
@@ -255,8 +198,7 @@ ivshmem_vdev_take_slot(int file, const struct ivshmem_devargs *conf,
 
 /* With create=1: open the file, or make and format it. A refused one is not left behind. */
 static int
-ivshmem_vdev_create(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *conf,
-		    struct ivshmem_fault *fault)
+ivshmem_vdev_create(const struct ivshmem_devargs *conf, struct ivshmem_fault *fault)
 {
 	const struct ivshmem_geometry want = {
 		.total_len = conf->size,
@@ -267,6 +209,7 @@ ivshmem_vdev_create(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *con
 	};
 	struct ivshmem_layout layout;
 	bool is_new;
+	int file;
 	int ret;
 
 	ret = ivshmem_layout_plan(&want, &layout, fault);
@@ -274,41 +217,63 @@ ivshmem_vdev_create(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *con
 		ret = ivshmem_vdev_check_port(conf->port, &layout, fault);
 	if (ret != 0)
 		return ret;
-	vdev->file = open(conf->path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600);
-	is_new = vdev->file >= 0;
+	file = open(conf->path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600);
+	is_new = file >= 0;
 	if (!is_new && errno == EEXIST)
-		vdev->file = open(conf->path, O_RDWR | O_CLOEXEC);
-	if (vdev->file < 0)
+		file = open(conf->path, O_RDWR | O_CLOEXEC);
+	if (file < 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
-	ret = ivshmem_vdev_create_file(vdev->file, conf, &layout, fault);
-	if (ret != 0 && is_new)
+	ret = ivshmem_vdev_create_file(file, conf, &layout, fault);
+	if (ret == 0)
+		return file;
+	close(file);
+	if (is_new)
 		unlink(conf->path);
 	return ret;
 }
 
-/* Without a server: the file, and a lock for the slot. */
+/* Without a server: the file, and a lock for the slot. Returns the fd. */
 static int
-ivshmem_vdev_open(struct ivshmem_vdev *vdev, const struct ivshmem_devargs *conf,
-		  struct ivshmem_transport *transport, struct ivshmem_fault *fault)
+ivshmem_vdev_open(const struct ivshmem_devargs *conf, struct ivshmem_fault *fault)
 {
+	int file;
+
+	if (conf->create != 0)
+		return ivshmem_vdev_create(conf, fault);
+	file = open(conf->path, O_RDWR | O_CLOEXEC);
+	if (file < 0)
+		return IVSHMEM_FAULT(fault, -errno, "%s%s", strerror(errno),
+				     errno == ENOENT ? "; give create=1,size= to make it" : "");
+	return file;
+}
+
+static int
+ivshmem_vdev_use_path(const struct ivshmem_devargs *conf, struct ivshmem_transport *transport,
+		      struct ivshmem_fault *fault)
+{
+	int *front;
+	int file;
 	int ret;
 
-	if (conf->create != 0) {
-		ret = ivshmem_vdev_create(vdev, conf, fault);
-		if (ret != 0)
-			return ret;
-	} else {
-		vdev->file = open(conf->path, O_RDWR | O_CLOEXEC);
-		if (vdev->file < 0)
-			return IVSHMEM_FAULT(fault, -errno, "%s%s", strerror(errno),
-					     errno == ENOENT ? "; give create=1,size= to make it" :
-					     "");
-	}
-	ret = ivshmem_vdev_map(transport, vdev->file, fault);
-	if (ret != 0)
+	file = ivshmem_vdev_open(conf, fault);
+	if (file < 0)
+		return file;
+	front = rte_malloc("ivshmem_path", sizeof(*front), 0);
+	ret = front == NULL ? IVSHMEM_FAULT(fault, -ENOMEM, "no memory") :
+		ivshmem_vdev_map(transport, file, fault);
+	if (ret == 0)
+		ret = ivshmem_vdev_take_slot(file, conf, transport, fault);
+	if (ret != 0) {
+		if (transport->base != NULL)
+			munmap(transport->base, transport->len);
+		close(file);
+		rte_free(front);
 		return ret;
+	}
+	*front = file;
+	transport->front = front;
 	transport->ops = &ivshmem_path_ops;
-	return ivshmem_vdev_take_slot(vdev->file, conf, transport, fault);
+	return 0;
 }
 
 /* Reach the region. On success the transport owns what was opened. */
@@ -316,32 +281,20 @@ static int
 ivshmem_vdev_attach(const char *name, const struct ivshmem_devargs *conf,
 		    struct ivshmem_transport *transport)
 {
-	struct ivshmem_vdev *vdev = rte_zmalloc("ivshmem_vdev", sizeof(*vdev), 0);
 	struct ivshmem_fault fault;
 	int ret;
 
-	if (vdev == NULL)
-		return -ENOMEM;
-	ivshmem_client_init(&vdev->client, -1);
-	vdev->file = -1;
 	memset(transport, 0, sizeof(*transport));
-	transport->front = vdev;
 	if (conf->socket[0] != '\0')
-		ret = ivshmem_vdev_join(vdev, conf, transport, &fault);
+		ret = ivshmem_socket_join(conf, transport, &fault);
 	else
-		ret = ivshmem_vdev_open(vdev, conf, transport, &fault);
+		ret = ivshmem_vdev_use_path(conf, transport, &fault);
 	if (ret == 0)
 		return 0;
 	if (conf->path[0] != '\0')
 		IVSHMEM_LOG(ERR, "%s: path=%s: %s", name, conf->path, fault.text);
 	else
 		IVSHMEM_LOG(ERR, "%s: %s", name, fault.text);
-	if (transport->base != NULL)
-		munmap(transport->base, transport->len);
-	ivshmem_client_close(&vdev->client);
-	if (vdev->file >= 0)
-		close(vdev->file);
-	rte_free(vdev);
 	return ret;
 }
 

@@ -1,0 +1,95 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The net_ivshmem authors
+"""Processes that sleep on Rx interrupts: no wakeup is lost, whatever the vectors.
+
+  ivshmem-sleeper --- server --- ivshmem-sleeper
+
+Each waits without a time-out; 5 s without the frame that is under way are a lost wakeup.
+"""
+
+import re
+
+import lab
+import pair
+
+SLEEPER = lab.BUILD / 'test' / 'intr' / 'ivshmem-sleeper'
+ROUNDS = 100000 if lab.LONG else 10000
+BURST_MS = 60000 if lab.LONG else 10000
+
+
+class Sleeper(lab.Process):
+    def __init__(self, name, role, vdev, **keys):
+        super().__init__(name, [SLEEPER, *pair.eal(), '--log-level=pmd.net.ivshmem:info', '--vdev',
+                                vdev, '--', role, *(f'{k}={v}' for k, v in keys.items())])
+
+    def result(self, seconds=120):
+        status = self.wait(seconds)
+        match = re.search(r'^result: (.*)$', self.output(), re.M)
+        lab.check(match, f'{self.name} ended with status {status}\n{self.tail()}')
+        found = {k: int(v) for k, v in (w.split('=') for w in match.group(1).split())}
+        lab.check(status == 0 and not found['late'], f'{self.name}: status {status}, {found}')
+        return found
+
+
+def check_honest(*results):
+    """No wakeup came from the backstop, and no vector was masked."""
+    for found in results:
+        lab.check(not found.get('backstop_wakes') and not found.get('rx_masked'), f'{found}')
+
+
+def ping_pong(name, queues, vectors, rounds=ROUNDS, own=None):
+    served = pair.Served('-n', vectors, name=name)
+    pong = Sleeper(f'{name}-pong', 'pong', served.vdev(), queues=queues)
+    ping = Sleeper(f'{name}-ping', 'ping', served.vdev(), queues=queues, count=rounds)
+    there, back = ping.result(), pong.result()
+    served.remove()
+    lab.check(there['received'] == there['sent'] == back['received'] == back['sent'] == rounds,
+              f'{there}, {back}')
+    for found in (there, back):
+        lab.check(found['sleeps'] > rounds / 10, f'it hardly slept: {found}')
+    check_honest(there, back)
+    own = min(queues, vectors - 1) if own is None else own
+    for process in (ping, pong):
+        lab.check(f'{queues} queues, {own} of them with a vector' in process.output(),
+                  f'no word of {own} vectors\n{process.tail()}')
+    return there, back
+
+
+def own_vectors():
+    """A vector for each queue: control is only heard when somebody comes or goes."""
+    for queues in (1, 4):
+        for found in ping_pong(f'own{queues}', queues, 5):
+            lab.check(found.get('control_interrupts', 0) < 10, f'{found}')
+
+
+def shared_vectors():
+    """Fewer vectors than queues, down to one for all: vector 0 relays."""
+    for queues, vectors in ((1, 1), (4, 1), (4, 3)):
+        for found in ping_pong(f'shared{queues}{vectors}', queues, vectors, ROUNDS // 2):
+            lab.check(found['control_interrupts'] > ROUNDS // 8, f'{found}')
+
+
+def bursts():
+    """Bursts after random gaps of 0 to 10 ms, there and back, all of it received."""
+    served = pair.Served(name='bursts')
+    sink = Sleeper('bursts-sink', 'sink', served.vdev(), queues=2)
+    source = Sleeper('bursts-source', 'burst', served.vdev(), queues=2, ms=BURST_MS)
+    sent, got = source.result(), sink.result()
+    served.remove()
+    lab.check(sent['sent'] == got['received'] > BURST_MS / 2, f'{sent}, {got}')
+    lab.check(got['sleeps'] > BURST_MS / 100, f'it hardly slept: {got}')
+    check_honest(sent, got)
+
+
+def no_vectors():
+    """Without vectors: refused with a reason, and the port polls on."""
+    region = pair.Region('16M')
+    sleeper = Sleeper('none', 'pong', region.vdev())
+    status = sleeper.wait(30)
+    for words in ('no Rx interrupts', 'ivshmem-doorbell', 'rx_intr_ctl_q'):
+        lab.check(words in sleeper.output(), f'no word of {words!r}\n{sleeper.tail()}')
+    lab.check(status == 2, f'status {status}')
+
+
+lab.main(own_vectors, shared_vectors, bursts, no_vectors)
