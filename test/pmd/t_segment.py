@@ -133,7 +133,8 @@ def own_counts():
               f'{values}')
     seg.shell.do('reset 0')
     left = {k: v for k, v in seg.xstats(0).items() if v}
-    lab.check(all(k.endswith(('_state', '_life', '_slot', '_ns')) for k in left), f'{left} after a reset')
+    lab.check(all(k.endswith(('_state', '_life', '_slot', '_ns')) for k in left),
+              f'{left} after a reset')
     seg.end()
 
 
