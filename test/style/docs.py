@@ -62,7 +62,7 @@ def markers():
             elif not between(source.read_text(), name).strip():
                 problems.append(f'{where}: {source.name} has no text from 8< {name} to >8')
             seen.setdefault(source.name, set()).add(name)
-    for header in ('ivshmem_abi.h', 'ivshmem_proto.h'):
+    for header in ('ivshmem_abi.h', 'ivshmem_proto.h', 'ivshmem_regs.h'):
         names = re.findall(r'8< (\w+)', (DRIVER / header).read_text())
         lab.check(names, f'no markers in {header}')
         problems += differences(names, header, seen.get(header, ()), 'the documents')

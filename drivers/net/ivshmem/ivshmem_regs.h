@@ -13,16 +13,21 @@
 #ifndef IVSHMEM_REGS_H
 #define IVSHMEM_REGS_H
 
+/* 8< ids */
 #define IVSHMEM_PCI_VENDOR_ID		0x1af4
 #define IVSHMEM_PCI_DEVICE_ID		0x1110
 /* 1af4:1104 is the Accelerated Virtual Port of net_avp, with the same device id */
 #define IVSHMEM_PCI_SUBSYSTEM_VENDOR_ID	0x1af4
 #define IVSHMEM_PCI_SUBSYSTEM_ID	0x1100
+/* >8 */
 
+/* 8< bars */
 #define IVSHMEM_BAR_REGS	0	/* 256 bytes */
 #define IVSHMEM_BAR_MSIX	1	/* only on ivshmem-doorbell */
 #define IVSHMEM_BAR_MEMORY	2	/* the region, 64-bit prefetchable */
+/* >8 */
 
+/* 8< registers */
 #define IVSHMEM_REG_LEN		256u
 #define IVSHMEM_REG_INTRMASK	0u	/* rw, reserved */
 #define IVSHMEM_REG_INTRSTATUS	4u	/* rw, reserved; a read clears it */
@@ -30,5 +35,6 @@
 #define IVSHMEM_REG_DOORBELL	12u	/* wo, peer << 16 | vector */
 
 #define IVSHMEM_REG_DOORBELL_PEER_SHIFT	16
+/* >8 */
 
 #endif /* IVSHMEM_REGS_H */
