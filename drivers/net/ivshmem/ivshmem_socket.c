@@ -205,7 +205,7 @@ ivshmem_socket_attach(struct ivshmem_socket *sock, const char *path,
 		return ret;
 	ret = ivshmem_vectors_init(&sock->vectors, IVSHMEM_ABI_PORTS_MAX, IVSHMEM_VECTORS_EACH);
 	if (ret != 0)
-		return IVSHMEM_FAULT(fault, ret, "no memory for a table of eventfds");
+		return IVSHMEM_FAULT(fault, ret, "no memory");
 	return 0;
 }
 
@@ -217,7 +217,7 @@ ivshmem_socket_join(const struct ivshmem_devargs *conf, struct ivshmem_transport
 	int ret;
 
 	if (sock == NULL)
-		return IVSHMEM_FAULT(fault, -ENOMEM, "no memory for the connection");
+		return IVSHMEM_FAULT(fault, -ENOMEM, "no memory");
 	ivshmem_client_init(&sock->client, -1);
 	ret = ivshmem_socket_attach(sock, conf->socket, transport, fault);
 	if (ret != 0) {
