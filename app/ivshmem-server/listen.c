@@ -20,7 +20,7 @@
 #include "listen.h"
 
 #define IVSHMEM_BACKLOG		128
-#define IVSHMEM_LOCK_TRIES	500
+#define IVSHMEM_LOCK_TRIES	200	/* a server holds the lock for milliseconds */
 #define IVSHMEM_LOCK_PAUSE_US	10000
 
 static int
@@ -108,11 +108,11 @@ ivshmem_listen_bind(struct ivshmem_listen *listener, const struct sockaddr_un *a
 /*
  * The lock of the directory that the path is in: between the look at a dead server's socket and its
  * replacement no other server may replace it. It leaves nothing behind, whatever happens. Returns
- * its fd; -1 where the directory or its file system has no lock to give, which goes without;
- * -EBUSY with the fault when somebody holds on to it.
+ * its fd; -1 where the directory or its file system has no lock to give, or somebody who is no
+ * server holds on to it: that must not keep a server from starting, and it goes without.
  */
 static int
-ivshmem_listen_lock(const char *path, struct ivshmem_fault *fault)
+ivshmem_listen_lock(const char *path)
 {
 	const char *name = strrchr(path, '/');
 	char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)] = ".";
@@ -124,15 +124,9 @@ ivshmem_listen_lock(const char *path, struct ivshmem_fault *fault)
 	if (fd < 0)
 		return -1;
 	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
-		if (errno != EWOULDBLOCK && errno != EINTR) {
+		if ((errno != EWOULDBLOCK && errno != EINTR) || tries == IVSHMEM_LOCK_TRIES) {
 			close(fd);
 			return -1;
-		}
-		if (tries == IVSHMEM_LOCK_TRIES) {
-			close(fd);
-			return IVSHMEM_FAULT(fault, -EBUSY, "another process keeps directory %s"
-					     " locked (flock); stop it or give another --socket",
-					     dir);
 		}
 		usleep(IVSHMEM_LOCK_PAUSE_US);
 	}
@@ -171,9 +165,7 @@ ivshmem_listen_open(struct ivshmem_listen *listener, const char *path, mode_t mo
 	int ret;
 
 	*listener = (struct ivshmem_listen){ .fd = -1, .path = path };
-	lock = ivshmem_listen_lock(path, fault);
-	if (lock == -EBUSY)
-		return lock;
+	lock = ivshmem_listen_lock(path);
 	ret = ivshmem_listen_replace(listener, path, mode, fault);
 	if (lock >= 0)
 		close(lock);

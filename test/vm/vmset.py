@@ -15,8 +15,8 @@ on an exception, SIGINT, SIGTERM and SIGHUP.
 
 Invariants:
  I1. All names in the file system lie in one folder of /dev/shm that carries
-     our pid and that we hold a lock on; a later set removes the folders that
-     nobody holds. (A pid alone says nothing in another pid namespace.)
+     our pid and a file that we hold a lock on; a later set removes the folders
+     that nobody holds. (A pid says nothing in another pid namespace.)
 """
 
 import collections
@@ -43,6 +43,7 @@ __all__ = ['VmSet', 'Vm', 'VmError', 'VmTimeout', 'GuestError', 'doorbell', 'mem
 
 RUN_DIR = '/dev/shm'
 RUN_PREFIX = 'ivshmem-vm.'
+RUN_LOCK = 'lock'       # in the folder: held while it is used
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,10 +55,10 @@ def size_bytes(text):
     return int(match.group(1)) << {'': 0, 'K': 10, 'M': 20, 'G': 30}[match.group(2)]
 
 
-def _hold(path, flags=0):
-    """The open directory, locked; None when somebody else holds it or it is gone."""
+def _hold(folder, flags=0):
+    """A folder's lock file, locked; None when somebody else holds it or the folder is gone."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        fd = os.open(os.path.join(folder, RUN_LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:
         return None
     try:
@@ -70,8 +71,9 @@ def _hold(path, flags=0):
 
 def _make_folder():
     """Our run folder and the fd that holds it; folders that nobody holds are removed (I1)."""
-    making = _hold(RUN_DIR)
+    making = os.open(RUN_DIR, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        fcntl.flock(making, fcntl.LOCK_EX)
         for name in os.listdir(RUN_DIR):
             if not name.startswith(RUN_PREFIX):
                 continue
