@@ -41,46 +41,48 @@ ivshmem_check_range(struct ivshmem_fault *fault, const char *field, uint64_t val
 			      field, value, low, high);
 }
 
-/* Offsets inside a section: in order, aligned, none past its end. All sums in 64 bit. */
+/*
+ * Offsets inside a section: in order, aligned, none past its end. All sums in 64 bit; a bound is
+ * only looked at when the lines before it are true. The fault names the bound's origin, too: it may
+ * be that which is wrong.
+ */
 static int
 ivshmem_check_section_plan(const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
 {
 	const uint64_t ends_len = (uint64_t)ivshmem_layout_end_cnt(layout) *
 		sizeof(struct ivshmem_prod_shm);
 	const uint64_t end = layout->section_len;
-	uint64_t low;
-	int ret;
+	const struct {
+		const char *field;
+		uint64_t value;
+		uint64_t low;
+		uint64_t high;
+		const char *origin;
+	} checks[] = {
+		{ "rxq_off", layout->rxq_off, sizeof(struct ivshmem_section_shm), end,
+		  "the section header" },
+		{ "prod_off", layout->prod_off, (uint64_t)layout->rxq_off +
+		  layout->queue_cnt * sizeof(struct ivshmem_rxq_shm), end, "rxq_off, queue_cnt" },
+		{ "cons_off", layout->cons_off, layout->prod_off + ends_len, end,
+		  "prod_off, port_cnt, queue_cnt" },
+		{ "ring_off", layout->ring_off, layout->cons_off + ends_len, end,
+		  "cons_off, port_cnt, queue_cnt" },
+		{ "ring_len", layout->ring_len, ivshmem_layout_ring_reserve(layout),
+		  end - layout->ring_off, "ring_slots, port_cnt, queue_cnt, ring_off" },
+		{ "buf_off", layout->buf_off, layout->ring_off + layout->ring_len, end,
+		  "ring_off, ring_len" },
+		{ "buf_cnt", layout->buf_cnt, (uint64_t)layout->queue_cnt *
+		  (layout->port_cnt - 1) * IVSHMEM_BUFS_PER_RING_MIN,
+		  (end - layout->buf_off) / layout->buf_len,
+		  "queue_cnt, port_cnt, buf_off, buf_len" },
+	};
 
-	low = sizeof(struct ivshmem_section_shm);
-	ret = ivshmem_check_range(fault, "rxq_off", layout->rxq_off, low, end);
-	if (ret != 0)
-		return ret;
-	low = (uint64_t)layout->rxq_off + layout->queue_cnt * sizeof(struct ivshmem_rxq_shm);
-	ret = ivshmem_check_range(fault, "prod_off", layout->prod_off, low, end);
-	if (ret != 0)
-		return ret;
-	ret = ivshmem_check_range(fault, "cons_off", layout->cons_off, layout->prod_off + ends_len,
-				  end);
-	if (ret != 0)
-		return ret;
-	ret = ivshmem_check_range(fault, "ring_off", layout->ring_off, layout->cons_off + ends_len,
-				  end);
-	if (ret != 0)
-		return ret;
-	ret = ivshmem_check_range(fault, "ring_len", layout->ring_len,
-				  ivshmem_layout_ring_reserve(layout), end - layout->ring_off);
-	if (ret != 0)
-		return ret;
-	ret = ivshmem_check_range(fault, "buf_off", layout->buf_off,
-				  layout->ring_off + layout->ring_len, end);
-	if (ret != 0)
-		return ret;
-	ret = ivshmem_check_range(fault, "buf_cnt", layout->buf_cnt,
-				  (uint64_t)layout->queue_cnt * (layout->port_cnt - 1) *
-				  IVSHMEM_BUFS_PER_RING_MIN,
-				  (end - layout->buf_off) / layout->buf_len);
-	if (ret != 0)
-		return ret;
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (checks[i].value < checks[i].low || checks[i].value > checks[i].high)
+			return IVSHMEM_FAULT(fault, -EINVAL, "%s is %" PRIu64 ", not in %" PRIu64
+				"..%" PRIu64 " as %s and section_len %" PRIu64 " want it",
+				checks[i].field, checks[i].value, checks[i].low, checks[i].high,
+				checks[i].origin, end);
 	if (layout->rxq_off % IVSHMEM_ABI_HOT != 0 || layout->prod_off % IVSHMEM_ABI_HOT != 0 ||
 	    layout->cons_off % IVSHMEM_ABI_HOT != 0 || layout->ring_off % IVSHMEM_ABI_LINE != 0 ||
 	    layout->buf_off % IVSHMEM_ABI_LINE != 0)
@@ -172,7 +174,6 @@ ivshmem_check_section(const struct ivshmem_section_shm *shm, const struct ivshme
 		uint64_t is;
 		uint64_t should;
 	} checks[] = {
-		{ "magic", found.magic, IVSHMEM_ABI_SECTION_MAGIC },
 		{ "slot", found.slot, slot },
 		{ "hdr_len", found.hdr_len, sizeof(found) },
 		{ "section_len", found.section_len, layout->section_len },
@@ -188,6 +189,11 @@ ivshmem_check_section(const struct ivshmem_section_shm *shm, const struct ivshme
 		{ "headroom", found.headroom, layout->headroom },
 	};
 
+	if (found.magic != IVSHMEM_ABI_SECTION_MAGIC)
+		return IVSHMEM_FAULT(fault, -EINVAL, "section %" PRIu32 ": magic is %" PRIu64
+			", not %" PRIu64 ": it was overwritten, or section_off %" PRIu64
+			" is wrong", slot, found.magic, IVSHMEM_ABI_SECTION_MAGIC,
+			layout->section_off);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i].is != checks[i].should)
 			return IVSHMEM_FAULT(fault, -EINVAL, "section %" PRIu32 ": %s is %" PRIu64
