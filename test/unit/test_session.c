@@ -175,6 +175,28 @@ answer_of_another_session(void)
 	world_free(&world);
 }
 
+/* The same for a consumer: what the producer published was for the one before. */
+static void
+answer_to_another_consumer(void)
+{
+	struct world world;
+
+	if (!world_ready(&world, 32))
+		return;
+	CHECK_EQ(world_produce(&world, 10), 10);
+	world_new_consumer(&world);
+	ivshmem_consumer_start(&world.consumer);
+	CHECK_EQ(world_step_consumer(&world), IVSHMEM_RING_ADOPT);
+	CHECK_EQ(world_step_consumer(&world), IVSHMEM_RING_WAIT);
+	CHECK(!world.consumer.ready);
+	CHECK_EQ(ivshmem_producer_refresh(&world.producer), 0);
+	CHECK_EQ(world_step_producer(&world), IVSHMEM_RING_ADOPT);
+	CHECK_EQ(world_step_consumer(&world), IVSHMEM_RING_USE);
+	CHECK_EQ(ivshmem_consumer_avail(&world.consumer), 0);
+	CHECK_EQ(world_lost(&world), 10);
+	world_free(&world);
+}
+
 /* A consumer that returns by cookies is not used by a producer that does not know how. */
 static void
 return_mode(void)
@@ -325,6 +347,7 @@ main(void)
 	epochs_wrap();
 	epoch_zero();
 	answer_of_another_session();
+	answer_to_another_consumer();
 	return_mode();
 	directory_lies();
 	directory_at_the_end();
