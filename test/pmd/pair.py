@@ -177,6 +177,7 @@ class Driven(lab.Process):
 
     def _reply(self, line, seconds):
         end = time.monotonic() + seconds
+        pause = 0.0001
         start = self.seen
         while True:
             ended = not self.running()
@@ -190,7 +191,8 @@ class Driven(lab.Process):
                 raise lab.Failure(f'{self.name}: no answer to {line!r}: '
                                   + (f'it ended with status {self.proc.returncode}' if ended
                                      else f'{seconds} s passed') + '\n' + self.tail())
-            time.sleep(0.001)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.001)
         self.seen = start + match.end()
         text = data[:match.start()].decode(errors='replace')
         words = match.group(2).decode(errors='replace').split()
@@ -203,6 +205,11 @@ class Driven(lab.Process):
         """Runs a command and returns its key=value pairs; Refused when it fails."""
         self.send(line + '\n')
         return self._reply(line, seconds)
+
+    def do_all(self, lines, seconds=20):
+        """Runs commands one after the other without a pause between them; their answers."""
+        self.send(''.join(line + '\n' for line in lines))
+        return [self._reply(line, seconds) for line in lines]
 
     def refused(self, line, *words, seconds=20):
         """Runs a command that must fail, with all of the words in what it prints."""
@@ -239,8 +246,8 @@ class Shell(Driven):
         self.do('start 0')
         return self
 
-    def link(self, want, seconds=10):
-        reply = self.do(f'link 0 {want} {seconds * 1000}', seconds + 10)
+    def link(self, want, seconds=10, port=0):
+        reply = self.do(f'link {port} {want} {seconds * 1000}', seconds + 10)
         lab.check(reply['link'] == want, f'{self.name}: the link is not {want} after {seconds} s')
         return reply
 
