@@ -1,0 +1,218 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The net_ivshmem authors
+"""One fault at a time in a copy of the tree: the test that is there for it must fail.
+
+usage: mutants.py --list | mutants.py NAME...
+
+The copy and its builds are kept in build/mutants, so that a mutant costs only what it changes. A
+mutant counts as killed when its test passes in the copy as it is, and fails with the fault. One
+that survives is a missing test; one whose text is not found exactly once is out of date.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import namedtuple
+
+import lab
+
+WORK = lab.BUILD / 'mutants'
+TREE = WORK / 'tree'
+DRIVER = 'drivers/net/ivshmem/'
+BOUND = 200         # seconds for a test; one that hangs has noticed the fault, too
+SETUP = {'build': ['-Ddriver=enabled'],
+         'build-tsan': ['-Ddriver=disabled', '-Db_sanitize=thread', '-Db_lundef=false']}
+PLUGIN = 'drivers/librte_net_ivshmem.so'     # a link to a name with DPDK's version
+PMD = ['drivers/' + (lab.BUILD / PLUGIN).resolve().name, 'test/pmd/ivshmem-shell',
+       'test/pmd/ivshmem-odd-peer', 'test/traffic/ivshmem-traffic', 'app/ivshmem-server']
+
+Mutant = namedtuple('Mutant', 'name file old new test')
+
+# The test is suite:name as test/run has it, of pmd with the case that must fail.
+MUTANTS = [
+    # on x86 the compiled code is the same: only ThreadSanitizer can tell
+    Mutant('p1_relaxed', 'ivshmem_ring.h',
+           'ivshmem_store64_release(&end->own->pw, ivshmem_ring_word(end->mine, prod));',
+           'ivshmem_store64(&end->own->pw, ivshmem_ring_word(end->mine, prod));',
+           'unit:stress [tsan]'),
+    Mutant('p2_relaxed', 'ivshmem_ring.h',
+           'ivshmem_store64_release(&end->own->cw, ivshmem_ring_word(end->mine, cons));',
+           'ivshmem_store64(&end->own->cw, ivshmem_ring_word(end->mine, cons));',
+           'unit:stress [tsan]'),
+    Mutant('no_second_look', 'ivshmem_ring.h',
+           'return ivshmem_ring_epoch(ivshmem_load64(&end->peer->pw)) == end->yours;',
+           'return end != NULL;',
+           'unit:interleave'),
+    Mutant('no_ready_gate_producer', 'ivshmem_session.c',
+           'if (ivshmem_load32_acquire(&end->peer->yours) != end->mine)\t\t/* C3 <- P3 */\n'
+           '\t\treturn IVSHMEM_RING_WAIT;\n\tif (ivshmem_load32(&end->peer->return_mode)',
+           'if (ivshmem_load32(&end->peer->return_mode)',
+           'unit:session'),
+    Mutant('no_ready_gate_consumer', 'ivshmem_session.c',
+           'if (ivshmem_load32_acquire(&end->peer->yours) != end->mine)\t\t/* C3 <- P3 */\n'
+           '\t\treturn IVSHMEM_RING_WAIT;\n\tend->ready = true;',
+           'end->ready = true;',
+           'unit:session'),
+    Mutant('index_unchecked', 'ivshmem_ring.h',
+           'if (avail > end->size || avail < end->prod - end->cons) {',
+           'if (avail < end->prod - end->cons) {',
+           'unit:ring'),
+    Mutant('directory_unchecked', 'ivshmem_session.c',
+           'desc_off > layout->ring_off + layout->ring_len - desc_cnt * IVSHMEM_ABI_DESC_LEN',
+           'desc_off > layout->ring_off + layout->ring_len',
+           'unit:session'),
+    Mutant('geometry_unchecked', 'ivshmem_check.c',
+           '{ "buf_cnt", found.buf_cnt, layout->buf_cnt },',
+           '',
+           'unit:layout_check'),
+    Mutant('claim_of_the_living', 'ivshmem_port.c',
+           'if (ivshmem_port_moves(section, ivshmem_port_watch_ms(section, kind)))',
+           'if (ivshmem_port_moves(section, 0))',
+           'unit:port'),
+    Mutant('learned_beats_announced', 'ivshmem_fdb.c',
+           '(ivshmem_fdb_mark(found) == IVSHMEM_FDB_FIRM || found == entry)',
+           'found == entry',
+           'unit:fdb'),
+    Mutant('rx_length_unchecked', 'ivshmem_rx.c',
+           '(uint32_t)desc->data_off + desc->data_len > layout->buf_len',
+           'false',
+           'pmd:t_counters descriptors'),
+    Mutant('rx_mask_off_by_one', 'ivshmem_rx.c',
+           'ring->entries[idx & (ring->size - 1)].desc',
+           'ring->entries[idx & (ring->size - 2)].desc',
+           'pmd:t_counters descriptors'),
+    Mutant('refusal_not_counted', 'ivshmem_rx.c',
+           'rxq->stats.bad_buffer++;',
+           ';',
+           'pmd:t_counters descriptors'),
+    Mutant('filter_inverted', 'ivshmem_rx.c',
+           'unlikely(rxq->filter) &&',
+           'unlikely(!rxq->filter) &&',
+           'pmd:t_counters not_mine'),
+    Mutant('return_forgotten', 'ivshmem_rx.c',
+           'ivshmem_consumer_release(ring, idx);',
+           'ring->cons = idx;',
+           'pmd:t_segment full_wait'),
+    Mutant('queues_swapped', 'ivshmem_link.c',
+           'rxq_cnt != 0 ? queue % rxq_cnt :',
+           'rxq_cnt != 0 ? rxq_cnt - 1 - queue % rxq_cnt :',
+           'pmd:t_restart other_queues'),
+    Mutant('shares_overlap', 'ivshmem_queue.c',
+           'share * (txq->queue_id * other_cnt + number)',
+           'share * (txq->queue_id * other_cnt)',
+           'pmd:t_segment full_costs_only_itself'),
+    Mutant('drop_not_counted', 'ivshmem_tx_segment.c',
+           'txq->stats.dropped += cnt - done;',
+           ';',
+           'pmd:t_segment full_costs_only_itself'),
+]
+
+
+def copy_tree():
+    """Makes TREE what the sources are now, touching only what differs; returns a digest of it."""
+    names = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-z', '--cached',
+                            '--others', '--exclude-standard'], cwd=lab.ROOT,
+                           stdout=subprocess.PIPE, check=True).stdout.decode().split('\0')
+    digest = hashlib.sha256()
+    wanted = {name for name in names if name and (lab.ROOT / name).is_file()}
+    for name in sorted(wanted):
+        source, target = lab.ROOT / name, TREE / name
+        data = source.read_bytes()
+        digest.update(name.encode() + b'\0' + data)
+        if not target.exists() or target.read_bytes() != data:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            target.chmod(source.stat().st_mode & 0o777)
+    for path in TREE.rglob('*'):
+        if path.is_file() and not path.is_symlink() and str(path.relative_to(TREE)) not in wanted:
+            path.unlink()
+    sdk = TREE / '.sdk'
+    if not sdk.is_symlink() and (lab.ROOT / '.sdk').is_dir():
+        sdk.symlink_to(lab.ROOT / '.sdk')
+    return digest.hexdigest()
+
+
+def must(argv):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors='replace')
+    lab.check(done.returncode == 0, f'{" ".join(map(str, argv))} failed:\n{done.stdout[-3000:]}')
+
+
+def build(name, targets):
+    directory = WORK / name
+    if not (directory / 'build.ninja').exists():
+        must(['meson', 'setup', directory, TREE, *SETUP[name]])
+    must(['ninja', '-C', directory, *targets])
+    return directory
+
+
+def outcome(test):
+    """Builds what the test needs and runs it: (whether it passed, what it said last)."""
+    suite, _, rest = test.partition(':')
+    name, _, more = rest.partition(' ')
+    env = {**os.environ, 'IVSHMEM_SOURCE_ROOT': str(TREE),
+           'PYTHONPATH': str(TREE / 'test' / 'common'), 'IVSHMEM_TEST_LONG': ''}
+    if suite == 'unit':
+        tsan = more == '[tsan]'
+        directory = build('build-tsan' if tsan else 'build', [f'test/unit/test_{name}'])
+        argv = [*(['setarch', '-R'] if tsan else []), directory / f'test/unit/test_{name}']
+        env.update({'TSAN_OPTIONS': 'halt_on_error=1', 'MALLOC_PERTURB_': '165'})
+    else:
+        directory = build('build', PMD)
+        argv = ['/usr/bin/python3', TREE / 'test' / suite / f'{name}.py', more]
+    env.update({'IVSHMEM_BUILD_ROOT': str(directory),
+                'IVSHMEM_TEST_LOGS': str(lab.log_dir() / 'logs')})
+    process = lab.Process('test', argv, env=env)
+    try:
+        status = process.proc.wait(BOUND)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        status = f'none within {BOUND} s'
+    lab.check(status != lab.SKIP, f'{test} was skipped:\n{process.tail()}')
+    return status == 0, f'status {status}\n{process.tail()}'
+
+
+def passes(test, digest):
+    """Whether the test passes without a fault; asked once for each state of the tree."""
+    known = WORK / 'passed.json'
+    passed = json.loads(known.read_text()) if known.exists() else {}
+    if passed.get(test) == digest:
+        return
+    good, said = outcome(test)
+    lab.check(good, f'{test} fails without the fault, so it shows nothing: {said}')
+    passed[test] = digest
+    known.write_text(json.dumps(passed))
+
+
+def attempt(mutant):
+    digest = copy_tree()
+    path = TREE / DRIVER / mutant.file
+    text = path.read_text()
+    found = text.count(mutant.old)
+    lab.check(found == 1, f'the text of {mutant.name} is in {mutant.file} {found} times, not once: '
+              f'bring the table up to date\n{mutant.old}')
+    passes(mutant.test, digest)
+    path.write_text(text.replace(mutant.old, mutant.new))
+    try:
+        good, said = outcome(mutant.test)
+    finally:
+        path.write_text(text)
+    lab.check(not good, f'{mutant.name} survives: {mutant.test} passes although {mutant.file} has '
+              f'{mutant.new!r} in place of {mutant.old!r}')
+    print(f'{mutant.name}: killed by {mutant.test}, {said}')
+
+
+def case(mutant):
+    def run():
+        attempt(mutant)
+    run.__name__ = mutant.name
+    return run
+
+
+if sys.argv[1:] == ['--list']:
+    print('\n'.join(mutant.name for mutant in MUTANTS))
+else:
+    lab.main(*map(case, MUTANTS))
