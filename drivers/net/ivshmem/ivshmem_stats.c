@@ -113,10 +113,12 @@ static struct ivshmem_xstat_at
 ivshmem_xstat_at(const struct ivshmem_dev *dev, unsigned int i)
 {
 	const unsigned int each = ivshmem_xstats_each(dev);
-	struct ivshmem_xstat_at at = { .line = &ivshmem_xstats[i] };
+	struct ivshmem_xstat_at at = { .slot = 0 };
 
-	if (i < RTE_DIM(ivshmem_xstats))
+	if (i < RTE_DIM(ivshmem_xstats)) {
+		at.line = &ivshmem_xstats[i];
 		return at;
+	}
 	i -= RTE_DIM(ivshmem_xstats);
 	at.line = &ivshmem_port_xstats[i % each];
 	at.slot = i / each < dev->port.slot ? i / each : i / each + 1;
