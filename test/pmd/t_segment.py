@@ -175,20 +175,28 @@ def collisions():
     # a peer that announces port 1's address, and port 0's own, all the same
     odd = pair.OddPeer('mac-odd', seg.region, slot=3)
     odd.do('start')
-    lab.wait_until(lambda: seg.xstats(0)['port3_state'] == 3, 10, 'port 3 to run')
+
+    def see(state):
+        def seen():
+            seg.shell.do_all([f'link {port}' for port in range(3)])     # each looks now
+            return [seg.xstats(port)['port3_state'] for port in range(3)] == [state] * 3
+        lab.wait_until(seen, 10, f'port 3 to be seen in state {state}')
+
+    def conflicts():
+        return [seg.xstats(port)['mac_conflicts'] for port in range(3)]
+    see(3)
     for victim in (1, 0):
-        before = [seg.xstats(p)['mac_conflicts'] for p in range(3)]
+        want = [count + (victim == 1) for count in conflicts()]
         odd.do('state 1')
-        lab.wait_until(lambda: seg.xstats(0)['port3_state'] == 1, 10, 'port 3 to stop')
+        see(1)
         odd.do(f'conf 1 1 {seg.macs[victim]}')
         odd.do('state 3')
-        lab.wait_until(lambda: seg.xstats(0)['port3_state'] == 3, 10, 'port 3 to run')
-        want = [b + (victim == 1) for b in before]      # told once each life
-        lab.wait_until(lambda: [seg.xstats(p)['mac_conflicts'] for p in range(3)] == want, 10,
-                       f'conflicts {before} -> {want}')
+        see(3)
+        lab.wait_until(lambda: conflicts() == want, 10, f'conflicts to be {want}')
         for source in range(3):
             if source != victim:
                 seg.expect({victim: 7}, source, seg.macs[victim], 7)
+        lab.check(conflicts() == want, f'conflicts {conflicts()}, not once each life')
     odd.quit()
     seg.end()
 
