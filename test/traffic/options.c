@@ -72,6 +72,8 @@ const struct ivshmem_option ivshmem_option_table[] = {
 	  "none|fast-free", "fast-free asks for MBUF_FAST_FREE (none)" },
 	{ "promisc", IVSHMEM_OPTION_CHOICE, IVSHMEM_OPTION(promisc), 0, 0,
 	  "off|on", "promiscuous mode (on)" },
+	{ "rxq-intr", IVSHMEM_OPTION_CHOICE, IVSHMEM_OPTION(rxq_intr), 0, 0,
+	  "off|on", "on: ask for Rx interrupts, and poll all the same (off)" },
 	{ "tx-retry", IVSHMEM_OPTION_CLEAR, IVSHMEM_OPTION(tx_drop), 0, 0,
 	  NULL, "offer a refused frame again until --tx-timeout (default)" },
 	{ "tx-drop", IVSHMEM_OPTION_SET, IVSHMEM_OPTION(tx_drop), 0, 0,

@@ -68,6 +68,7 @@ struct ivshmem_options {
 	double ping_timeout;
 	int tx_drop;
 	int promisc;
+	int rxq_intr;
 	int fast_free;
 	int first_any;
 	int tail;

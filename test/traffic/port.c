@@ -116,7 +116,10 @@ ivshmem_port_configure(struct ivshmem_port *port, const struct ivshmem_options *
 		       const struct rte_eth_dev_info *info)
 {
 	uint32_t mtu = ivshmem_port_choose_mtu(port, opt, info);
-	struct rte_eth_conf conf = { .rxmode = { .mtu = mtu } };
+	struct rte_eth_conf conf = {
+		.rxmode = { .mtu = mtu },
+		.intr_conf = { .rxq = opt->rxq_intr != 0 },
+	};
 	uint64_t largest = RTE_MAX(mtu + IVSHMEM_PORT_OVERHEAD, opt->sizes.largest);
 	bool is_chained = opt->segments_max > 1 || largest > opt->mbuf_size;
 	int ret;
