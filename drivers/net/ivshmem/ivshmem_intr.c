@@ -30,15 +30,11 @@
 void
 ivshmem_intr_wake(struct ivshmem_rxq *rxq, uint32_t armed)
 {
-	const uint64_t one = 1;
-	ssize_t len;
-
 	if (ivshmem_load32(&rxq->sleep.signalled) == armed ||
 	    ivshmem_load32(&rxq->sleep.masked) != 0)
 		return;
 	ivshmem_store32(&rxq->sleep.signalled, armed);
-	len = write(rxq->sleep.efd, &one, sizeof(one));
-	RTE_SET_USED(len);	/* full: it is due to wake already */
+	ivshmem_vector_ring(rxq->sleep.efd);
 }
 
 /* Note what stands in the rings, for the control thread: what differs later is new. */
@@ -82,7 +78,10 @@ ivshmem_intr_is_due(const struct ivshmem_rxq *rxq)
 {
 	const struct ivshmem_sleep *sleep = &rxq->sleep;
 	const uint32_t cnt = ivshmem_load32_acquire(&sleep->seen_cnt);
+	const uint32_t due = ivshmem_load32(&sleep->due);
 
+	if (due != 0 && due == ivshmem_load32(&sleep->armed))
+		return true;	/* what came just before is in seen[] */
 	if (ivshmem_load32(&rxq->list_want) != ivshmem_load32(&rxq->list_taken))
 		return true;
 	for (uint32_t i = 0; i < cnt; i++) {
@@ -201,8 +200,10 @@ ivshmem_rx_queue_intr_enable(struct rte_eth_dev *eth_dev, uint16_t queue)
 	ivshmem_store32_release(&sleep->armed, sleep->seq);	/* relay must not miss a ring */
 	ivshmem_store32(&sleep->line->arm, sleep->seq);
 	ivshmem_fence_full();							/* A1 */
-	if (ivshmem_intr_has_work(rxq))
+	if (ivshmem_intr_has_work(rxq)) {
+		ivshmem_store32(&sleep->due, sleep->seq);
 		ivshmem_intr_wake(rxq, sleep->seq);
+	}
 	return 0;
 }
 

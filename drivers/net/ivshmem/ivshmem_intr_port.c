@@ -233,6 +233,7 @@ ivshmem_intr_clear(struct rte_eth_dev *eth_dev)
 		ivshmem_store32(&rxq->sleep.armed, 0);
 		ivshmem_store32(&rxq->sleep.signalled, 0);
 		ivshmem_store32(&rxq->sleep.masked, 0);
+		ivshmem_store32(&rxq->sleep.due, 0);
 		ivshmem_store32(&rxq->sleep.seen_cnt, 0);
 		rxq->sleep.woken = false;
 	}

@@ -91,6 +91,7 @@ struct ivshmem_sleep {
 	uint32_t seq;			/* of the last time that the queue armed */
 	struct ivshmem_u32 armed;	/* seq while armed, 0 = awake */
 	struct ivshmem_u32 signalled;	/* the last sleep that was woken from here */
+	struct ivshmem_u32 due;		/* the last sleep whose second look found work */
 	struct ivshmem_u32 masked;	/* 1 = is not woken for a while */
 	struct ivshmem_u32 seen_cnt;
 	struct ivshmem_seen *seen;	/* of each ring in the list, when it armed */

@@ -9,7 +9,7 @@
  * doorbells go on without it.
  *
  * Invariants:
- *  K1. An eventfd is read once after poll said so: QEMU may have made it a blocking one.
+ *  K1. Nobody waits for an eventfd that a peer has emptied, filled or made a blocking one.
  *  K2. Vector 0 is read by EAL's interrupt thread, the others by whoever waits for the queue.
  * Threads: the application's control thread, EAL's interrupt thread; ring() from any.
  */

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ivshmem_vectors.h"
@@ -63,24 +64,30 @@ bool
 ivshmem_vectors_ring(const struct ivshmem_vectors *vectors, uint32_t slot, uint32_t vector)
 {
 	const uint32_t cnt = ivshmem_vectors_cnt(vectors, slot);
-	const uint64_t one = 1;
-	ssize_t len;
+	return cnt != 0 &&
+		ivshmem_vector_ring(ivshmem_vectors_fd(vectors, slot, vector < cnt ? vector : 0));
+}
 
-	if (cnt == 0)
-		return false;
-	/* a counter at its end is a wakeup that is due already; other errors find nobody */
-	len = write(ivshmem_vectors_fd(vectors, slot, vector < cnt ? vector : 0), &one,
-		    sizeof(one));
-	return len == sizeof(one) || errno == EAGAIN;
+/* A counter at its end is a wakeup that is due already; other errors find nobody. */
+bool
+ivshmem_vector_ring(int fd)
+{
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+	const uint64_t one = 1;
+
+	return poll(&room, 1, 0) == 0 || write(fd, &one, sizeof(one)) == sizeof(one) ||
+		errno == EAGAIN;
 }
 
 uint64_t
 ivshmem_vector_drain(int fd)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
-	uint64_t rings;
+	uint64_t rings = 0;
+	const struct iovec vec = { .iov_base = &rings, .iov_len = sizeof(rings) };
 
-	if (poll(&ready, 1, 0) != 1 || read(fd, &rings, sizeof(rings)) != sizeof(rings))
+	if (preadv2(fd, &vec, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP &&
+	    poll(&ready, 1, 0) == 1 && read(fd, &rings, sizeof(rings)) < 0)	/* before Linux 5.12 */
 		return 0;
 	return rings;
 }

@@ -42,6 +42,12 @@ int ivshmem_vectors_fd(const struct ivshmem_vectors *vectors, uint32_t slot, uin
 /* Ring the port; its vector 0 when it has no such vector. False when it has none at all. */
 bool ivshmem_vectors_ring(const struct ivshmem_vectors *vectors, uint32_t slot, uint32_t vector);
 
+/*
+ * Ring an eventfd that has room; a full one has rung. False when it is none. Only a peer that fills
+ * a blocking one between the look and the write can make this wait.
+ */
+bool ivshmem_vector_ring(int fd);
+
 /* Read the count of rings away and return it: 0 at once when there is none, also if fd blocks. */
 uint64_t ivshmem_vector_drain(int fd);
 
