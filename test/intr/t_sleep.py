@@ -8,34 +8,12 @@
 Each waits without a time-out; 5 s without the frame that is under way are a lost wakeup.
 """
 
-import re
-
 import lab
 import pair
+from sleepers import Sleeper, check_honest
 
-SLEEPER = lab.BUILD / 'test' / 'intr' / 'ivshmem-sleeper'
 ROUNDS = 100000 if lab.LONG else 10000
 BURST_MS = 60000 if lab.LONG else 10000
-
-
-class Sleeper(lab.Process):
-    def __init__(self, name, role, vdev, **keys):
-        super().__init__(name, [SLEEPER, *pair.eal(), '--log-level=pmd.net.ivshmem:info', '--vdev',
-                                vdev, '--', role, *(f'{k}={v}' for k, v in keys.items())])
-
-    def result(self, seconds=120):
-        status = self.wait(seconds)
-        match = re.search(r'^result: (.*)$', self.output(), re.M)
-        lab.check(match, f'{self.name} ended with status {status}\n{self.tail()}')
-        found = {k: int(v) for k, v in (w.split('=') for w in match.group(1).split())}
-        lab.check(status == 0 and not found['late'], f'{self.name}: status {status}, {found}')
-        return found
-
-
-def check_honest(*results):
-    """No wakeup came from the backstop, and no vector was masked."""
-    for found in results:
-        lab.check(not found.get('backstop_wakes') and not found.get('rx_masked'), f'{found}')
 
 
 def ping_pong(name, queues, vectors, rounds=ROUNDS, own=None):

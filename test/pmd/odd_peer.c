@@ -262,15 +262,12 @@ odd_consumed(int argc, char **argv)
 	return 0;
 }
 
-/* take MAX: consume what is there, checking frames of one piece. */
-static int
-odd_take(int argc, char **argv)
+/* Consume at most max, checking frames of one piece. */
+static uint32_t
+odd_consume_some(uint32_t max, uint32_t *bad)
 {
-	const uint32_t max = ivshmem_number(argv[0]);
 	uint32_t cnt = ivshmem_consumer_avail(&odd_consumer);
-	uint32_t bad = 0;
 
-	(void)argc;
 	if (cnt > max)
 		cnt = max;
 	for (uint32_t i = 0; i < cnt; i++) {
@@ -279,12 +276,58 @@ odd_take(int argc, char **argv)
 		const uint8_t *data = odd_consumer.section + odd_layout.buf_off +
 			(uint64_t)desc->buf * odd_layout.buf_len + desc->data_off;
 
-		bad += desc->section != odd_other || desc->flags != 0 ||
+		*bad += desc->section != odd_other || desc->flags != 0 ||
 			ivshmem_pattern_check(data, desc->data_len) < 0;
 	}
 	if (cnt > 0)
 		ivshmem_consumer_release(&odd_consumer, odd_consumer.cons + cnt);
+	return cnt;
+}
+
+/* take MAX: consume what is there. */
+static int
+odd_take(int argc, char **argv)
+{
+	uint32_t bad = 0;
+	const uint32_t cnt = odd_consume_some(ivshmem_number(argv[0]), &bad);
+
+	(void)argc;
 	ivshmem_say("taken=%" PRIu32 " bad=%" PRIu32, cnt, bad);
+	return 0;
+}
+
+/* may-arm VECTOR: before start, the queue's line says that it may sleep, and what to ring then. */
+static int
+odd_may_arm(int argc, char **argv)
+{
+	struct ivshmem_rxq_shm *line = ivshmem_layout_rxq(odd_port.section, &odd_layout, 0);
+
+	(void)argc;
+	ivshmem_store32(&line->vector, ivshmem_number(argv[0]));
+	ivshmem_store32_release(&line->may_arm, 1);
+	return 0;
+}
+
+/* flip MS: the wake word has a new value all the time, and what comes is taken. */
+static int
+odd_flip(int argc, char **argv)
+{
+	struct ivshmem_rxq_shm *line = ivshmem_layout_rxq(odd_port.section, &odd_layout, 0);
+	const uint64_t end = odd_now_ms() + ivshmem_number(argv[0]);
+	uint32_t flips = 0;
+	uint32_t taken = 0;
+	uint32_t bad = 0;
+
+	(void)argc;
+	while (odd_now_ms() < end) {
+		ivshmem_store32(&line->arm, ++flips);
+		if (odd_consumer.ready)
+			taken += odd_consume_some(UINT32_MAX, &bad);
+		else
+			odd_step();
+		odd_beat();
+	}
+	ivshmem_say("flips=%" PRIu32 " taken=%" PRIu32 " bad=%" PRIu32, flips, taken, bad);
 	return 0;
 }
 
@@ -366,8 +409,10 @@ static const struct ivshmem_command odd_commands[] = {
 	{ "conf", 2, odd_conf },
 	{ "consume", 0, odd_consume },
 	{ "consumed", 1, odd_consumed },
+	{ "flip", 1, odd_flip },
 	{ "good", 2, odd_good },
 	{ "index", 1, odd_index },
+	{ "may-arm", 1, odd_may_arm },
 	{ "produce", 0, odd_produce },
 	{ "publish", 0, odd_publish },
 	{ "put", 5, odd_put },

@@ -70,7 +70,10 @@ shell_frame(uint32_t len, uint32_t segs, uint32_t seq)
 	return head;
 }
 
-/* send PORT QUEUE CNT LEN [SEGS [MS]]: until all are sent, or the port took none for MS (0). */
+/*
+ * send PORT QUEUE CNT LEN [SEGS [MS]]: until all are sent, or the port took none for MS (0). Says
+ * how many bursts took any.
+ */
 int
 shell_send(int argc, char **argv)
 {
@@ -82,6 +85,7 @@ shell_send(int argc, char **argv)
 	const uint64_t patience = argc > 5 ? ivshmem_number(argv[5]) * rte_get_tsc_hz() / 1000 : 0;
 	const uint32_t first = shell_seq;
 	uint64_t since = rte_rdtsc();
+	uint64_t bursts = 0;
 	uint64_t sent = 0;
 
 	if (len > UINT16_MAX || segs == 0)
@@ -101,12 +105,13 @@ shell_send(int argc, char **argv)
 		rte_pktmbuf_free_bulk(bufs + took, made - took);
 		sent += took;
 		shell_seq += took;
+		bursts += took > 0;
 		if (took > 0)
 			since = rte_rdtsc();
 		else if (rte_rdtsc() - since >= patience)
 			break;
 	}
-	ivshmem_say("sent=%" PRIu64 " first=%" PRIu32, sent, first);
+	ivshmem_say("sent=%" PRIu64 " bursts=%" PRIu64 " first=%" PRIu32, sent, bursts, first);
 	return 0;
 }
 
