@@ -156,7 +156,6 @@ ivshmem_intr_free(struct rte_eth_dev *eth_dev)
 		sleep->efd = -1;
 	}
 	if (dev->intr != NULL) {
-		rte_intr_free_epoll_fd(dev->intr);
 		rte_intr_vec_list_free(dev->intr);
 		rte_intr_instance_free(dev->intr);
 	}
@@ -290,6 +289,8 @@ ivshmem_intr_stop(struct rte_eth_dev *eth_dev)
 	dev->looks = false;
 	dev->muted = false;
 	dev->unreachable = 0;
+	if (dev->intr != NULL)		/* while the eventfds are there to be taken out of epoll */
+		rte_intr_free_epoll_fd(dev->intr);
 	dev->transport.ops->unlisten(&dev->transport);
 	ivshmem_intr_free(eth_dev);
 	ivshmem_intr_clear(eth_dev);
