@@ -8,10 +8,12 @@
  * Usage: ivshmem-sleeper [EAL options] -- ROLE [key=value...]
  *   ping   send a frame, sleep until it is back, count=N times
  *   pong   send each frame back, until the link goes down after the first one
- *   burst  bursts of 1..64 frames after random gaps of 0..gap microseconds, for ms=N
+ *   burst  bursts of 1..64 frames after random gaps of 0..gap microseconds, for ms=N or until
+ *          count=N frames are sent
  *   sink   receive them, until the link goes down or ms=N of silence (then: a lost wakeup)
  * Keys: port=N (0), queues=N (1; all of the port's queues are slept on), silence=MS (5000; with one
- * frame under way this long a wait is a failure), quiet=1 (no progress).
+ * frame under way this long a wait is a failure), awake=1 (it could sleep, and polls all the time),
+ * spread=N (1400; lengths are 60 to 60 + N - 1).
  *
  * No wait has a time-out of its own but that of the silence: only an interrupt ends it. Frames are
  * as in pattern.h, numbered from 0, one series a queue; each byte and the order are checked.
@@ -49,6 +51,7 @@ struct sleeper {
 	uint64_t ms;
 	uint64_t gap_us;
 	uint64_t silence_ms;
+	uint32_t spread;
 	struct rte_mempool *pool;
 	uint32_t next_in[SLEEPER_QUEUES_MAX];
 	uint32_t next_out[SLEEPER_QUEUES_MAX];
@@ -58,6 +61,7 @@ struct sleeper {
 	uint64_t late;		/* sleeps that only the silence ended, though a frame was due */
 	uint64_t bad;
 	uint64_t order;
+	bool awake;
 	bool ended;
 };
 
@@ -153,7 +157,7 @@ sleeper_frame(struct sleeper *s, uint16_t queue)
 	const uint8_t all[6] = { 255, 255, 255, 255, 255, 255 };
 	const uint8_t from[6] = { 2, 0, 0, 0, 0, 1 };
 	const uint32_t seq = s->next_out[queue]++;
-	const uint32_t len = 60 + seq % 1400;
+	const uint32_t len = 60 + seq % s->spread;
 	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(s->pool);
 	char *data = mbuf == NULL ? NULL : rte_pktmbuf_append(mbuf, len);
 
@@ -174,6 +178,10 @@ sleeper_sleep(struct sleeper *s)
 	struct rte_epoll_event events[SLEEPER_QUEUES_MAX];
 	int cnt = 0;
 
+	if (s->awake) {
+		s->ended = !sleeper_link_is_up(s);
+		return true;
+	}
 	s->sleeps++;
 	for (uint16_t q = 0; q < s->queue_cnt; q++)
 		if (rte_eth_dev_rx_intr_enable(s->port, q) != 0)
@@ -254,7 +262,7 @@ sleeper_burst(struct sleeper *s)
 	const uint64_t end = sleeper_now_ms() + s->ms;
 	struct rte_mbuf *bufs[SLEEPER_BURST];
 
-	while (sleeper_now_ms() < end && !sleeper_stop) {
+	while (sleeper_now_ms() < end && s->sent < s->count && !sleeper_stop) {
 		const uint16_t cnt = 1 + rand() % SLEEPER_BURST;
 		const uint16_t queue = rand() % s->queue_cnt;
 		const uint64_t gap = s->gap_us == 0 ? 0 : (uint64_t)rand() % s->gap_us;
@@ -324,9 +332,11 @@ main(int argc, char **argv)
 	argv += used + 1;
 	s.port = sleeper_key(argc, argv, "port", 0);
 	s.queue_cnt = RTE_MIN(sleeper_key(argc, argv, "queues", 1), SLEEPER_QUEUES_MAX);
-	s.count = sleeper_key(argc, argv, "count", 10000);
+	s.count = sleeper_key(argc, argv, "count", UINT64_MAX);
 	s.ms = sleeper_key(argc, argv, "ms", 1000);
 	s.gap_us = sleeper_key(argc, argv, "gap", 10000);
+	s.spread = sleeper_key(argc, argv, "spread", 1400);
+	s.awake = sleeper_key(argc, argv, "awake", 0) != 0;
 	s.silence_ms = sleeper_key(argc, argv, "silence", 5000);
 	signal(SIGTERM, sleeper_on_signal);
 	signal(SIGINT, sleeper_on_signal);

@@ -10,28 +10,21 @@ Each waits without a time-out; 5 s without the frame that is under way are a los
 
 import lab
 import pair
-from sleepers import Sleeper, check_honest
+from sleepers import Sleeper, check_honest, check_round_trips, check_vectors
 
 ROUNDS = 100000 if lab.LONG else 10000
 BURST_MS = 60000 if lab.LONG else 10000
 
 
-def ping_pong(name, queues, vectors, rounds=ROUNDS, own=None):
+def ping_pong(name, queues, vectors, rounds=ROUNDS):
     served = pair.Served('-n', vectors, name=name)
     pong = Sleeper(f'{name}-pong', 'pong', served.vdev(), queues=queues)
     ping = Sleeper(f'{name}-ping', 'ping', served.vdev(), queues=queues, count=rounds)
-    there, back = ping.result(), pong.result()
+    found = check_round_trips(ping, pong, rounds)
     served.remove()
-    lab.check(there['received'] == there['sent'] == back['received'] == back['sent'] == rounds,
-              f'{there}, {back}')
-    for found in (there, back):
-        lab.check(found['sleeps'] > rounds / 10, f'it hardly slept: {found}')
-    check_honest(there, back)
-    own = min(queues, vectors - 1) if own is None else own
     for process in (ping, pong):
-        lab.check(f'{queues} queues, {own} of them with a vector' in process.output(),
-                  f'no word of {own} vectors\n{process.tail()}')
-    return there, back
+        check_vectors(process, queues, min(queues, vectors - 1))
+    return found
 
 
 def own_vectors():

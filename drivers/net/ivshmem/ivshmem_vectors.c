@@ -86,8 +86,9 @@ ivshmem_vector_drain(int fd)
 	uint64_t rings = 0;
 	const struct iovec vec = { .iov_base = &rings, .iov_len = sizeof(rings) };
 
+	/* an eventfd takes RWF_NOWAIT since Linux 5.12 */
 	if (preadv2(fd, &vec, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP &&
-	    poll(&ready, 1, 0) == 1 && read(fd, &rings, sizeof(rings)) < 0)	/* before Linux 5.12 */
+	    poll(&ready, 1, 0) == 1 && read(fd, &rings, sizeof(rings)) < 0)
 		return 0;
 	return rings;
 }
