@@ -198,7 +198,7 @@ ivshmem_rx_queue_intr_enable(struct rte_eth_dev *eth_dev, uint16_t queue)
 	rxq->stats.arms++;
 	ivshmem_intr_note(rxq);
 	ivshmem_store32_release(&sleep->armed, sleep->seq);	/* relay must not miss a ring */
-	ivshmem_store32(&sleep->line->arm, sleep->seq);
+	ivshmem_store32_release(&sleep->line->arm, sleep->seq);	/* after cw: pairs with tx_bell */
 	ivshmem_fence_full();							/* A1 */
 	if (ivshmem_intr_has_work(rxq)) {
 		ivshmem_store32(&sleep->due, sleep->seq);

@@ -59,18 +59,29 @@ __rte_noinline void
 ivshmem_tx_bell(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 {
 	struct ivshmem_transport *transport = &txq->dev->transport;
+	const struct ivshmem_producer *ring = &dest->ring;
 	uint32_t arm;
 
 	ivshmem_fence_full();							/* A2 */
-	arm = ivshmem_load32(&dest->line->arm);
+	arm = ivshmem_load32_acquire(&dest->line->arm);		/* pairs with intr_enable */
 	if (arm == 0 || arm == dest->rung)
+		return;
+	/*
+	 * Read before it armed: a ring now would end no sleep on a shared vector, whose relay finds
+	 * nothing new, and be the only one of this sleep.
+	 */
+	if (ring->ready && ivshmem_load64(&ring->peer->cw) ==
+	    ivshmem_ring_word(ring->yours, ring->prod))
 		return;
 	dest->rung = arm;
 	if (transport->ops->ring(transport, dest->slot, ivshmem_load32(&dest->line->vector)))
 		dest->stats.doorbells++;
 }
 
-/* The session begins, or took a step that the other end may sleep through: look at it anew. */
+/*
+ * The session begins, or took a step that the other end may sleep through: look at it anew. If it
+ * knows of the step already, the ring ends no sleep: the first frame rings, too.
+ */
 static void
 ivshmem_tx_meet(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 {
@@ -79,6 +90,7 @@ ivshmem_tx_meet(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 		ivshmem_load32(&dest->line->may_arm) != 0;
 	if (dest->may_arm)
 		ivshmem_tx_bell(txq, dest);
+	dest->rung = 0;
 }
 
 __rte_noinline bool
