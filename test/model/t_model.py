@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The net_ivshmem authors
+"""The model of sleeping and waking (intr.pml), searched to its end by spin.
+
+What the driver does must hold in every interleaving; without any one of its parts it must not.
+"""
+
+import atexit
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import lab
+
+MODEL = Path(__file__).resolve().parent / 'intr.pml'
+DEPTH = 100000
+
+VECTOR = {'PRODUCERS': 1, 'PUBLICATIONS': 2}
+RELAY = {**VECTOR, 'RELAY': 1}
+MEETING = {**VECTOR, 'SESSION': 1}
+
+GOOD = {
+    'one producer': {**VECTOR, 'PUBLICATIONS': 4},
+    'two producers': {**VECTOR, 'PRODUCERS': 2, 'PUBLICATIONS': 1},
+    'by vector 0': RELAY,
+    'new session': MEETING,
+    'new session by vector 0': {**RELAY, 'PUBLICATIONS': 1, 'SESSION': 1},
+}
+LOST = r'assertion violated .*cons\[0\]'
+BROKEN = {
+    'NO_A1': ((VECTOR, RELAY, MEETING), LOST),
+    'NO_A2': ((VECTOR, RELAY, MEETING), LOST),
+    'NO_LOOK': ((VECTOR, RELAY, MEETING), LOST),
+    'SAME_NUMBER': ((VECTOR,), LOST),
+    'LATE_NOTE': ((RELAY,), LOST),
+    'RING_READ': (({**RELAY, 'PUBLICATIONS': 3},), LOST),
+    'QUIET_ADOPT': ((MEETING,), LOST),
+    'MEET_RUNG': (({**RELAY, 'PUBLICATIONS': 1, 'SESSION': 1},), LOST),
+    'RING_AGAIN': ((VECTOR,), r'assertion violated .*rung_before'),
+    'RING_AWAKE': ((VECTOR,), r'assertion violated .*arm'),
+}
+
+
+def run(argv, work, seconds=60):
+    try:
+        done = subprocess.run([str(a) for a in argv], cwd=work, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=seconds)
+    except (subprocess.TimeoutExpired, FileNotFoundError) as error:
+        raise lab.Failure(f'{argv[0]}: {error}; spin is installed by: app/setup test') from error
+    lab.check(done.returncode == 0, f'{argv[0]} ended with status {done.returncode}\n'
+              f'{done.stdout[-2000:]}')
+    return done.stdout
+
+
+def search(defines, optimize):
+    """What pan says of the model with these defines."""
+    work = Path(tempfile.mkdtemp(prefix='ivshmem-model-'))
+    atexit.register(shutil.rmtree, work, ignore_errors=True)
+    said = run(['spin', *(f'-D{k}={v}' for k, v in defines.items()), '-a', MODEL], work)
+    lab.check('rror' not in said, said)
+    run(['gcc', optimize, '-w', '-DSAFETY', '-DMEMLIM=2048', '-o', 'pan', 'pan.c'], work)
+    return run([work / 'pan', f'-m{DEPTH}', '-w20'], work)
+
+
+def holds():
+    """Nothing that the driver does loses a wakeup, rings unasked, or rings twice."""
+    for name, defines in GOOD.items():
+        said = search(defines, '-O1')
+        lab.check('errors: 0' in said and 'max search depth too small' not in said and
+                  'Search not completed' not in said and 'out of memory' not in said,
+                  f'{name}: {defines}\n{said}')
+        states = int(float(re.search(r'([\d.e+]+) states, stored', said).group(1)))
+        lab.check(states > 5000, f'{name}: only {states} states: the model does not move\n{said}')
+        print(f'{name}: {states} states')
+
+
+def each_part_is_needed():
+    """Without one of its parts the model fails, and by the property that the part is for."""
+    for part, (settings, violated) in BROKEN.items():
+        for defines in settings:
+            said = search({**defines, part: 1}, '-O0')
+            lab.check(re.search(violated, said) and 'errors: 1' in said,
+                      f'with {part} and {defines} the model still holds\n{said}')
+
+
+lab.main(holds, each_part_is_needed)
