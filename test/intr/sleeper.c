@@ -13,6 +13,7 @@
  *   sink   receive them, until the link goes down or ms=N of silence (then: a lost wakeup)
  * Keys: port=N (0), queues=N (1; all of the port's queues are slept on), silence=MS (5000; with one
  * frame under way this long a wait is a failure), awake=1 (it could sleep, and polls all the time),
+ * busy=1 (ping: the same, and a random gap of 0..2 us before each frame, while the other arms),
  * spread=N (1400; lengths are 60 to 60 + N - 1).
  *
  * No wait has a time-out of its own but that of the silence: only an interrupt ends it. Frames are
@@ -52,6 +53,7 @@ struct sleeper {
 	uint64_t gap_us;
 	uint64_t silence_ms;
 	uint32_t spread;
+	bool busy;
 	struct rte_mempool *pool;
 	uint32_t next_in[SLEEPER_QUEUES_MAX];
 	uint32_t next_out[SLEEPER_QUEUES_MAX];
@@ -227,15 +229,28 @@ sleeper_poll(struct sleeper *s, bool back)
 	return got;
 }
 
+/* A random gap, of 0 to 2 us. */
+static void
+sleeper_gap(void)
+{
+	const uint64_t end = rte_get_timer_cycles() +
+		(uint64_t)rand() % (rte_get_timer_hz() / 500000);
+
+	while (rte_get_timer_cycles() < end)
+		;
+}
+
 /* pong sends back, sink does not. Until something came, for ping. */
 static void
 sleeper_answer(struct sleeper *s, bool back, bool once)
 {
+	const uint64_t deadline = sleeper_now_ms() + s->silence_ms;
+
 	while (!sleeper_stop && !s->ended) {
 		if (sleeper_poll(s, back) > 0) {
 			if (once)
 				return;
-		} else if (!sleeper_sleep(s)) {
+		} else if (s->busy ? sleeper_now_ms() > deadline : !sleeper_sleep(s)) {
 			s->late++;
 			return;
 		}
@@ -252,6 +267,8 @@ sleeper_ping(struct sleeper *s)
 		mbuf = sleeper_frame(s, queue);
 		sleeper_send(s, queue, &mbuf, 1);
 		sleeper_answer(s, false, true);
+		if (s->busy)
+			sleeper_gap();
 		queue = (queue + 1) % s->queue_cnt;
 	}
 }
@@ -338,6 +355,7 @@ main(int argc, char **argv)
 	s.spread = sleeper_key(argc, argv, "spread", 1400);
 	s.awake = sleeper_key(argc, argv, "awake", 0) != 0;
 	s.silence_ms = sleeper_key(argc, argv, "silence", 5000);
+	s.busy = sleeper_key(argc, argv, "busy", 0) != 0;
 	signal(SIGTERM, sleeper_on_signal);
 	signal(SIGINT, sleeper_on_signal);
 	if (sleeper_setup(&s) != 0)
