@@ -262,6 +262,7 @@ ivshmem_peer_look(struct ivshmem_peer *peer, void *base, const struct ivshmem_la
 	peer->dir_gen = dir_gen;
 
 	peer->state = (uint32_t)row <= IVSHMEM_PORT_RUN ? (uint32_t)row : IVSHMEM_PORT_RESET;
+	peer->shown = peer->alive ? peer->state : IVSHMEM_PORT_RESET;
 	running = peer->alive && peer->state == IVSHMEM_PORT_RUN && peer->conf.rxq_cnt != 0;
 	if (running != peer->running || (running && life != peer->life))
 		changed |= IVSHMEM_PEER_LINK;

@@ -80,6 +80,7 @@ struct ivshmem_peer {
 	uint32_t slot;
 	uint32_t life;
 	enum ivshmem_port_state state;
+	enum ivshmem_port_state shown;	/* state while alive, else RESET */
 	bool alive;
 	bool running;		/* alive and RUN */
 	bool left;		/* its socket was closed; alive again only if its heart beats */

@@ -78,7 +78,7 @@ static const struct ivshmem_xstat ivshmem_xstats[] = {
 
 /* Of each other port, after "port" and its number; on a wire the first three. */
 static const struct ivshmem_xstat ivshmem_port_xstats[] = {
-	{ "state", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, state) },
+	{ "state", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, shown) },
 	{ "life", IVSHMEM_XSTAT_PEER32, offsetof(struct ivshmem_peer, life) },
 	{ "tx_doorbells", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, doorbells) },
 	{ "tx_packets", IVSHMEM_XSTAT_DEST, offsetof(struct ivshmem_dest_stats, packets) },
