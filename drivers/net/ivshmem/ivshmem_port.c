@@ -225,12 +225,15 @@ ivshmem_peer_judge(struct ivshmem_peer *peer, const struct ivshmem_section_shm *
 	const uint64_t row = ivshmem_load64_acquire(&slot->row);
 	const bool left = server != 0 && (row & UINT32_MAX) == IVSHMEM_SLOT_LEFT &&
 		ivshmem_load64(&slot->server_epoch) == server;	/* an older one's word is old */
+	const bool first = peer->beat_seen_ms == 0;
 
 	peer->beat_ms = ivshmem_load32(&section->beat_ms);
-	if (beat != peer->beat || peer->beat_seen_ms == 0) {
-		peer->alive = peer->beat_seen_ms != 0;	/* at first sight nobody is */
+	if (beat != peer->beat || first) {
+		peer->alive = !first;	/* at first sight nobody is */
 		peer->beat = beat;
 		peer->beat_seen_ms = now_ms;
+		if (!first && !peer->left)
+			return;		/* it may have beaten before it left: the next look tells */
 	} else if (left && !peer->left) {
 		peer->alive = false;
 	} else if (now_ms - peer->beat_seen_ms >= ivshmem_silence_ms(peer->beat_ms)) {
