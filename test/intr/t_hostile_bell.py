@@ -19,7 +19,7 @@ from sleepers import Sleeper
 
 FLIP_MS = 3000
 RINGS = 100000      # a second
-RING_SECONDS = 20 if lab.LONG else 4
+RING_SECONDS = 20 if lab.LONG else 3
 THEFTS = 10 if lab.LONG else 3
 
 
