@@ -23,6 +23,7 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
+#include <rte_power_intrinsics.h>
 
 #include "command.h"
 #include "shell.h"
@@ -318,6 +319,31 @@ shell_memory(int argc, char **argv)
 	return 0;
 }
 
+static struct rte_power_monitor_cond shell_cond;
+
+/* monitor PORT QUEUE: have an address to wait at, as rte_power would before it halts the CPU. */
+static int
+shell_monitor(int argc, char **argv)
+{
+	(void)argc;
+	return rte_eth_get_monitor_addr(shell_port(argv), ivshmem_number(argv[1]), &shell_cond);
+}
+
+/* monitored: the callback's verdict on what stands there now; 0 = wait on. */
+static int
+shell_monitored(int argc, char **argv)
+{
+	uint64_t value;
+
+	(void)argc;
+	(void)argv;
+	if (shell_cond.fn == NULL || shell_cond.size != sizeof(value))
+		return -EINVAL;
+	value = *(const volatile uint64_t *)shell_cond.addr;
+	ivshmem_say("verdict=%d", shell_cond.fn(value, shell_cond.opaque));
+	return 0;
+}
+
 static int
 shell_quit(int argc, char **argv)
 {
@@ -335,10 +361,13 @@ static const struct ivshmem_command shell_commands[] = {
 	{ "gather", 2, shell_gather },
 	{ "hold", 3, shell_hold },
 	{ "info", 1, shell_info },
+	{ "ip", 1, shell_route },
 	{ "link", 1, shell_link },
 	{ "mac", 1, shell_mac },
 	{ "mclist", 1, shell_mclist },
 	{ "memory", 0, shell_memory },
+	{ "monitor", 2, shell_monitor },
+	{ "monitored", 0, shell_monitored },
 	{ "mtu", 1, shell_mtu },
 	{ "pool", 2, shell_pool_make },
 	{ "probe", 1, shell_probe },

@@ -16,7 +16,7 @@
 
 extern struct rte_mempool *shell_pool;
 
-/* Frames: send, recv, gather, hold, release, drain, dst, src. */
+/* Frames: send, recv, gather, hold, release, drain, dst, ip, src. */
 int shell_send(int argc, char **argv);
 int shell_recv(int argc, char **argv);
 int shell_hold(int argc, char **argv);
@@ -24,6 +24,7 @@ int shell_release(int argc, char **argv);
 int shell_drain(int argc, char **argv);
 int shell_gather(int argc, char **argv);
 int shell_dst(int argc, char **argv);
+int shell_route(int argc, char **argv);
 int shell_src(int argc, char **argv);
 
 #endif /* IVSHMEM_TEST_SHELL_H */

@@ -6,6 +6,7 @@
  * Frames in and out of a port, exactly as many as the test says; their bytes are as in pattern.h.
  */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 
@@ -25,6 +26,7 @@ static struct rte_ether_addr shell_to = { { 255, 255, 255, 255, 255, 255 } };
 static struct rte_mbuf *shell_held[SHELL_HELD_MAX];
 static uint32_t shell_held_cnt;
 static uint32_t shell_seq;
+static uint8_t shell_ip[4];		/* of frames that are to be routed; 0.0.0.0 = none are */
 
 /* dst MAC: where the frames that follow go. */
 int
@@ -42,6 +44,14 @@ shell_src(int argc, char **argv)
 	return rte_ether_unformat_addr(argv[0], &shell_from);
 }
 
+/* ip ADDRESS: the frames that follow are IPv4 for that destination. */
+int
+shell_route(int argc, char **argv)
+{
+	(void)argc;
+	return inet_pton(AF_INET, argv[0], shell_ip) == 1 ? 0 : -EINVAL;
+}
+
 /* A frame of len bytes in segs mbufs of about the same length. */
 static struct rte_mbuf *
 shell_frame(uint32_t len, uint32_t segs, uint32_t seq)
@@ -51,6 +61,8 @@ shell_frame(uint32_t len, uint32_t segs, uint32_t seq)
 	uint32_t done = 0;
 
 	ivshmem_pattern_write(bytes, len, shell_to.addr_bytes, shell_from.addr_bytes, seq);
+	if (shell_ip[0] != 0 && len >= IVSHMEM_PATTERN_IP_SEQ + sizeof(seq))
+		ivshmem_pattern_route(bytes, len, shell_ip);
 	for (uint32_t i = 0; i < segs; i++) {
 		const uint32_t part = i + 1 == segs ? len - done : len / segs;
 		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(shell_pool);
