@@ -22,11 +22,14 @@ RING = 1000         # the examples ask for rings of 1024
 L2FWD_OPTIONS = ['-p', '3', '-q', '2', '-P', '-T', '1', '--no-mac-updating']
 
 
-def build(name, program):
-    """examples/<name> of the source of the installed DPDK, by plain make; returns the program."""
-    source = subprocess.run([lab.ROOT / 'app/setup', '--print-dpdk-source'], check=True,
-                            timeout=600, stdout=subprocess.PIPE, text=True).stdout.strip()
-    folder = shutil.copytree(f'{source}/examples/{name}', lab.private_dir() / name)
+def build(name, program, source=None):
+    """examples/<name> of the source of the installed DPDK, or of ours, by plain make; returns the
+    program."""
+    if source is None:
+        source = subprocess.run([lab.ROOT / 'app/setup', '--print-dpdk-source'], check=True,
+                                timeout=600, stdout=subprocess.PIPE, text=True).stdout.strip()
+    folder = shutil.copytree(f'{source}/examples/{name}', lab.private_dir() / name,
+                             ignore=shutil.ignore_patterns('build'))
     status, text = pair.run(['make', '-C', folder], 300)
     lab.check(status == 0, f'make in examples/{name} ended with {status}:\n{text}')
     lab.check('warning:' not in text, f'examples/{name} builds with warnings:\n{text}')
