@@ -20,7 +20,7 @@ from sleepers import Sleeper
 FLIP_MS = 3000
 RINGS = 100000      # a second
 RING_SECONDS = 20 if lab.LONG else 3
-THEFTS = 10 if lab.LONG else 3
+THEFTS = 10 if lab.LONG else 2
 
 
 def served_file(name, *options):
@@ -161,12 +161,13 @@ def steals():
         index = region.consumed(0)
         began = time.monotonic()
         lab.wait_until(lambda: region.consumed(0) != index, 30, 'a wakeup that was stolen')
-        stalls.append(time.monotonic() - began)
+        if time.monotonic() - began > 0.5:      # else it was awake, and needed no count
+            stalls.append(time.monotonic() - began)
         time.sleep(0.05)
     there, back = (process.stop_and_tell() for process in (ping, pong))
     print(f'stalls of {", ".join(f"{s:.1f}" for s in stalls)} s; {back}')
     lab.check(there['sent'] - there['received'] <= 1 and there['received'] > 100, f'{there}')
-    lab.check(0 < back.get('backstop_wakes', 0) <= THEFTS, f'{back}')
+    lab.check(back['backstop_wakes'] >= THEFTS, f'{back}')
 
 
 def server_restarts():
