@@ -93,7 +93,8 @@ def lowest_free_id_but_clean_ones_first():
 
 def all_to_all(count, vectors):
     """Everybody is told of everybody, and each vector of each client rings where it should."""
-    server = lab.Server('--ports', count, '-n', vectors, '-l', '64M', name=f'server-{count}')
+    server = lab.Server('--ports', count, '-n', vectors, '-l', '64M', '--buf-size', 256,
+                        name=f'server-{count}')
     clients = []
     for number in range(count):
         newcomer = Client(server.socket).handshake(vectors, list(range(number)))
