@@ -13,7 +13,7 @@ import pair
 from sleepers import Sleeper, check_honest, check_round_trips, check_vectors
 
 ROUNDS = 100000 if lab.LONG else 10000
-BURST_MS = 60000 if lab.LONG else 10000
+BURST_MS = 60000 if lab.LONG else 5000
 
 
 def ping_pong(name, queues, vectors, rounds=ROUNDS):
