@@ -9,6 +9,7 @@
  *   vmtool get FILE OFFSET                print the 32-bit word of a BAR
  *   vmtool put FILE OFFSET VALUE          store a word
  *   vmtool wait FILE OFFSET VALUE SECONDS wait until the word has the value
+ *   vmtool naps COUNT MS                  time out so often; print the CPU seconds that cost
  *   vmtool lines ID                       pass stdin on, each line behind "ID o "
  *
  * lines: an unfinished line is shown behind "ID p " when no more comes, so that
@@ -124,6 +125,23 @@ word_wait(_Atomic uint32_t *word, uint32_t value, uint64_t seconds)
 	return 1;
 }
 
+/* What bare time-outs cost on this machine. */
+static int
+naps_take(const char *count_text, const char *ms_text)
+{
+	struct timespec cpu;
+	uint64_t count, ms;
+
+	if (number_parse(count_text, "count", &count) != 0 ||
+	    number_parse(ms_text, "time", &ms) != 0)
+		return 2;
+	for (uint64_t i = 0; i < count; i++)
+		poll(NULL, 0, (int)ms);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	printf("%.3f\n", (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
+	return 0;
+}
+
 static int
 line_put(const char *id, char kind, const char *text, size_t len)
 {
@@ -186,8 +204,7 @@ static int
 help_print(void)
 {
 	fprintf(stderr, "usage: vmtool exit VALUE | get FILE OFFSET | put FILE OFFSET VALUE | "
-		"wait FILE OFFSET VALUE SECONDS | "
-		"lines ID\n");
+		"wait FILE OFFSET VALUE SECONDS | naps COUNT MS | lines ID\n");
 	return 2;
 }
 
@@ -201,6 +218,8 @@ main(int argc, char **argv)
 		return vm_exit(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "lines") == 0)
 		return lines_pass(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "naps") == 0)
+		return naps_take(argv[2], argv[3]);
 	if (argc < 4 || number_parse(argv[3], "offset", &offset) != 0)
 		return help_print();
 	if (argc >= 5 && number_parse(argv[4], "value", &value) != 0)
