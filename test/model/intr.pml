@@ -62,6 +62,7 @@ byte vector0;	/* the control vector's */
 
 /* Bookkeeping of the properties: no step depends on it. */
 byte sleeps;	/* begun */
+bool awake = true;
 byte owed;	/* wakeups for nothing that rings may still cause */
 
 hidden byte word;
@@ -322,8 +323,12 @@ inline intr_drain()
 /* ivshmem_rx_queue_intr_enable() */
 inline intr_enable()
 {
-	intr_drain();
+	if
+	:: awake			/* disable has drained */
+	:: else -> intr_drain()
+	fi;
 	d_step {			/* ivshmem_intr_judge() */
+		awake = false;
 		assert(!woken || useful || owed > 0);
 		owed = owed - (woken && !useful -> 1 : 0);
 		woken = false;
@@ -363,7 +368,8 @@ inline intr_disable()
 #ifdef RELAY
 	store(CONSUMER, ARMED, 0);
 #endif
-	intr_drain()
+	intr_drain();
+	awake = true
 }
 
 proctype consumer()
