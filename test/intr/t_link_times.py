@@ -146,12 +146,18 @@ def paused():
     for side, seconds in PAUSES:
         ground = Ground(f'paused-{side}-{seconds}')
         process = getattr(ground, side).proc
+        slot = {'sink': 0, 'gen': 1}[side]
+        life = ground.region.state(slot)[0] + (seconds >= 5)
         process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
         process.send_signal(signal.SIGCONT)
         began = time.monotonic()
         ground.passed(seconds=BACK)
         print(f'{side} paused for {seconds} s: traffic after {time.monotonic() - began:.2f} s')
+        # dead to the other after 2.8 s, and back with another life
+        lab.wait_until(lambda: ground.region.state(slot) == (life, RUN), BACK, f'life {life}')
+        ground.passed()
+        lab.check(ground.region.state(1 - slot)[0] == 1, 'the other side took a new life, too')
         ground.judge()
 
 

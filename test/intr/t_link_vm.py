@@ -227,6 +227,8 @@ def paused_in_traffic():
         stats = {**report['port']['stats'], **report['port']['xstats']}
         bad = {k: v for k, v in stats.items() if v and re.match('rx_(bad|too)', k)}
         lab.check(not bad, f'{run.name}: {bad}')
+        lab.check(stats.get('port_rejoins', 0) >= 1, f'{run.name} was dead to the other for a '
+                  f'while, and took no new life: {stats}')
     for at in range(2):     # those of 5 s and more were noticed, and are over
         world.watchers[at].link('up', WAIT)
         world.events[at] = world.watchers[at].do('link 0')['events']

@@ -19,7 +19,8 @@ FREE = {'port_slot', 'port_life', 'port1_state', 'port1_life', 'memory_load_ns',
 SEGMENT = {'tx_dropped', 'tx_to_self', 'mac_conflicts'}
 # Of interrupts: driven by the suite intr.
 INTR = {'rx_arms', 'rx_wakes', 'rx_spurious_wakes', 'rx_masked', 'control_interrupts',
-        'backstop_wakes', 'unreachable_ports', 'port1_tx_doorbells'}
+        'control_masked', 'port_rejoins', 'backstop_wakes', 'unreachable_ports',
+        'port1_tx_doorbells'}
 ODD_GEOMETRY = {'size': '2M', 'queues': 1, 'ring_size': 256}
 
 seen = set()        # the names that some case drove above 0

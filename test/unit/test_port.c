@@ -193,7 +193,7 @@ claim_thread(void *arg)
 	return NULL;
 }
 
-/* No proof and no heartbeat: taken after 3 s of watching, with the next life. */
+/* No proof and no heartbeat: taken after 2.8 s of watching, with the next life. */
 static void
 silent(void)
 {

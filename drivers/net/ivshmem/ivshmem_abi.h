@@ -66,15 +66,12 @@
 #define IVSHMEM_ABI_MACS_MAX		16u
 #define IVSHMEM_ABI_RSS_KEY_MAX		52u
 #define IVSHMEM_ABI_RETA_MAX		512u
+#define IVSHMEM_ABI_HELD		0x8000u	/* an entry of a section's held names a life */
 
 /* Shared words: a type of their own, so that no expression reads one by accident. */
-struct ivshmem_u32 {
-	uint32_t raw;
-};
-
-struct ivshmem_u64 {
-	uint64_t raw;
-};
+struct ivshmem_u16 { uint16_t raw; };
+struct ivshmem_u32 { uint32_t raw; };
+struct ivshmem_u64 { uint64_t raw; };
 
 /*
  * Superblock, at offset 0 of the region. Written once by the formatter; server_epoch is the
@@ -241,7 +238,7 @@ enum ivshmem_return_mode {
  * 384    4  owner      conf_seq     odd while conf is being written
  * 388  124  -          reserved3
  * 512 1536  owner      conf         struct ivshmem_conf_shm, under conf_seq
- * 2048 2048 -          reserved4
+ * 2048 2048 owner      held         2 bytes a slot: 0x8000 | 15 bits of a life held for dead
  * >8
  */
 
@@ -327,7 +324,7 @@ struct ivshmem_section_shm {
 	struct ivshmem_u32 conf_seq;
 	uint8_t reserved3[124];
 	struct ivshmem_conf_shm conf;
-	uint8_t reserved4[2048];
+	struct ivshmem_u16 held[IVSHMEM_ABI_PORTS_MAX];
 };
 
 static_assert(sizeof(struct ivshmem_section_shm) == 4096, "section");

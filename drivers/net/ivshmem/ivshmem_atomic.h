@@ -18,6 +18,18 @@
 
 #include "ivshmem_abi.h"
 
+static inline uint16_t
+ivshmem_load16(const struct ivshmem_u16 *word)
+{
+	return atomic_load_explicit((const _Atomic uint16_t *)&word->raw, memory_order_relaxed);
+}
+
+static inline void
+ivshmem_store16(struct ivshmem_u16 *word, uint16_t value)
+{
+	atomic_store_explicit((_Atomic uint16_t *)&word->raw, value, memory_order_relaxed);
+}
+
 static inline uint32_t
 ivshmem_load32(const struct ivshmem_u32 *word)
 {

@@ -41,6 +41,9 @@ struct ivshmem_dev {
 	bool started;
 	bool admin_up;
 	bool dead;			/* another process took the slot */
+	bool rejoins;			/* in INIT with a new life, RUN at the next heartbeat */
+	uint64_t rejoined_ms;		/* when it took that life */
+	uint64_t rejoins_cnt;		/* lives taken because others held the last one for dead */
 	bool lists_due;			/* an Rx queue has not taken its new list yet */
 	uint64_t link_changes;
 	uint64_t peer_restarts;
@@ -56,6 +59,7 @@ struct ivshmem_dev {
 	uint64_t control_ms;
 	uint64_t backstop_ms;		/* when the backstop looked last */
 	uint64_t control_interrupts;
+	uint64_t control_masked;	/* times that vector 0 was not heard for a while */
 	uint64_t backstop_wakes;
 	uint64_t fdb_aged_ms;		/* when the forwarding database was aged last */
 	uint32_t *lives;		/* of each port, as seen last; 0 = not yet */

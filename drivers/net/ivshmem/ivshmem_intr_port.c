@@ -133,6 +133,7 @@ ivshmem_intr_control(void *arg)
 	if (++dev->control_cnt > IVSHMEM_SPURIOUS_MAX && !dev->muted &&
 	    rte_eal_alarm_set(IVSHMEM_MASK_MS * 1000, ivshmem_intr_unmute, dev) == 0) {
 		dev->muted = true;
+		dev->control_masked++;
 		dev->transport.ops->mute(&dev->transport, true);
 	}
 	ivshmem_link_interrupt(eth_dev);

@@ -22,6 +22,8 @@
 #include "ivshmem_intr.h"
 #include "ivshmem_log.h"
 
+#define IVSHMEM_LINK_REJOIN_MS	2000u
+
 uint64_t
 ivshmem_now_ms(void)
 {
@@ -98,7 +100,7 @@ ivshmem_link_lead_queues(struct rte_eth_dev *eth_dev, uint32_t slot, bool open, 
 		const uint32_t want = ivshmem_load32(&dest->want);
 		const uint32_t rxq = rxq_cnt != 0 ? queue % rxq_cnt : want & UINT16_MAX;
 
-		ivshmem_store32(&dest->want, ((want >> 16) + 1) << 16 | rxq);
+		ivshmem_store32_release(&dest->want, ((want >> 16) + 1) << 16 | rxq);
 		ivshmem_store32(&dest->open, open);
 	}
 }
@@ -139,6 +141,13 @@ ivshmem_link_apply(struct rte_eth_dev *eth_dev, bool up)
 	return true;
 }
 
+/* Lives since the one that was seen last; one where the number went back, which nobody may do. */
+static uint32_t
+ivshmem_link_lives(uint32_t last, uint32_t now)
+{
+	return now - last <= INT32_MAX ? now - last : 1;
+}
+
 /* Look at one other port and act on what changed there. Returns what changed, IVSHMEM_PEER_*. */
 static uint32_t
 ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uint64_t now_ms)
@@ -150,8 +159,10 @@ ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uin
 
 	changed = ivshmem_peer_look(peer, dev->port.base, &dev->layout, now_ms);
 	if (*life != 0)		/* a life may end before anybody looked */
-		dev->peer_restarts += (uint32_t)(peer->life - *life);
+		dev->peer_restarts += ivshmem_link_lives(*life, peer->life);
 	*life = peer->life;
+	if ((changed & IVSHMEM_PEER_HELD) != 0 && !dev->dead)
+		ivshmem_port_tell_held(&dev->port, peer);
 	ivshmem_mac_announced(dev, peer, changed);
 	if (dev->started)
 		ivshmem_link_lead_queues(eth_dev, peer->slot, usable && peer->running,
@@ -211,6 +222,58 @@ ivshmem_link_report(struct rte_eth_dev *eth_dev)
 		rte_eth_dev_callback_process(eth_dev, RTE_ETH_EVENT_INTR_LSC, NULL);
 }
 
+static bool
+ivshmem_link_is_held(const struct ivshmem_dev *dev)
+{
+	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++)
+		if (slot != dev->port.slot && dev->peers[slot].alive &&
+		    ivshmem_port_is_held(&dev->port, slot))
+			return true;
+	return false;
+}
+
+/*
+ * We stood still for so long that another port took us for dead: come back with a new life and new
+ * sessions on all rings, each when its queue is polled next. A port that says so without cause
+ * costs us a restart each IVSHMEM_LINK_REJOIN_MS.
+ */
+static void
+ivshmem_link_rejoin(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	const uint64_t now_ms = ivshmem_now_ms();
+
+	if (dev->rejoins) {
+		dev->rejoins = false;
+		if (dev->started)
+			ivshmem_port_set_state(&dev->port, dev->admin_up ? IVSHMEM_PORT_RUN :
+					       IVSHMEM_PORT_READY);
+		return;
+	}
+	if (!ivshmem_link_is_held(dev) || (dev->rejoined_ms != 0 &&
+	    now_ms - dev->rejoined_ms < IVSHMEM_LINK_REJOIN_MS))
+		return;
+	dev->rejoins = true;
+	dev->rejoins_cnt++;
+	dev->rejoined_ms = now_ms;
+	ivshmem_port_rejoin(&dev->port);
+	IVSHMEM_LOG(NOTICE, "%s: port %" PRIu32 " stood still and was taken for dead: it goes on "
+		    "with life %" PRIu32, eth_dev->data->name, dev->port.slot, dev->port.life);
+	if (!dev->started)
+		return;
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
+		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
+
+		ivshmem_store32(&txq->anew, ivshmem_load32(&txq->anew) + 1);
+	}
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++) {
+		struct ivshmem_rxq *rxq = eth_dev->data->rx_queues[queue];
+
+		ivshmem_store32(&rxq->anew, ivshmem_load32(&rxq->anew) + 1);
+	}
+	dev->lists_due = true;
+}
+
 void
 ivshmem_link_tick(void *arg)
 {
@@ -225,6 +288,8 @@ ivshmem_link_tick(void *arg)
 			    " of the region over; this one stops", eth_dev->data->name,
 			    dev->port.slot);
 	}
+	if (!dev->dead)
+		ivshmem_link_rejoin(eth_dev);
 	changed = ivshmem_link_look(eth_dev);
 	if (dev->transport.ops->tick != NULL)
 		dev->transport.ops->tick(&dev->transport);

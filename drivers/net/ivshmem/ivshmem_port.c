@@ -8,6 +8,8 @@
  * Invariants:
  *  O1. A slot is written only by the process whose nonce stands in it.
  *  O2. An observer's verdict needs no clock of the other side: a heartbeat is compared by change.
+ *  O3. Who was dead by its silence runs again with its next life, so that both sides agree on what
+ *      was before; one that beats and takes none is let in after IVSHMEM_PORT_REJOIN_MS.
  * Ordering: P5 <-> C5 (row). conf_seq: odd while written, fences on both sides.
  */
 
@@ -120,6 +122,8 @@ ivshmem_port_claim(struct ivshmem_port *port, void *base, const struct ivshmem_l
 	ivshmem_store32(&section->owner_kind, kind);
 	ivshmem_store32(&section->pid, getpid());
 	ivshmem_store32(&section->beat_ms, IVSHMEM_PORT_BEAT_MS);
+	for (uint32_t other = 0; other < IVSHMEM_ABI_PORTS_MAX; other++)
+		ivshmem_store16(&section->held[other], 0);
 	port->beat = ivshmem_load64(&section->beat);
 	port->dir_gen = ivshmem_load32(&section->dir_gen);
 	port->conf_seq = (ivshmem_load32(&section->conf_seq) + 1) & ~UINT32_C(1);
@@ -160,6 +164,35 @@ void
 ivshmem_port_bump_dir(struct ivshmem_port *port)
 {
 	ivshmem_store32_release(&port->section->dir_gen, ++port->dir_gen);
+}
+
+static uint16_t
+ivshmem_held(uint32_t life)
+{
+	return IVSHMEM_ABI_HELD | (life & (IVSHMEM_ABI_HELD - 1));
+}
+
+bool
+ivshmem_port_is_held(const struct ivshmem_port *port, uint32_t by)
+{
+	const struct ivshmem_section_shm *section =
+		ivshmem_layout_section(port->base, port->layout, by);
+
+	return ivshmem_load16(&section->held[port->slot]) == ivshmem_held(port->life);
+}
+
+void
+ivshmem_port_rejoin(struct ivshmem_port *port)
+{
+	port->life++;
+	ivshmem_port_set_state(port, IVSHMEM_PORT_INIT);
+}
+
+void
+ivshmem_port_tell_held(struct ivshmem_port *port, const struct ivshmem_peer *peer)
+{
+	ivshmem_store16(&port->section->held[peer->slot],
+			peer->held ? ivshmem_held(peer->life) : 0);
 }
 
 int
@@ -229,6 +262,8 @@ ivshmem_peer_judge(struct ivshmem_peer *peer, const struct ivshmem_section_shm *
 
 	peer->beat_ms = ivshmem_load32(&section->beat_ms);
 	if (beat != peer->beat || first) {
+		if (!peer->alive)
+			peer->beats_ms = now_ms;
 		peer->alive = !first;	/* at first sight nobody is */
 		peer->beat = beat;
 		peer->beat_seen_ms = now_ms;
@@ -236,10 +271,24 @@ ivshmem_peer_judge(struct ivshmem_peer *peer, const struct ivshmem_section_shm *
 			return;		/* it may have beaten before it left: the next look tells */
 	} else if (left && !peer->left) {
 		peer->alive = false;
+	} else if (now_ms - peer->looked_ms > IVSHMEM_PORT_SILENCE_MS / 2) {
+		peer->beat_seen_ms = now_ms;	/* the observer stood still itself */
 	} else if (now_ms - peer->beat_seen_ms >= ivshmem_silence_ms(peer->beat_ms)) {
 		peer->alive = false;
 	}
 	peer->left = left;
+}
+
+/* Dead by silence, in the middle of its life: from then on held, until O3 says otherwise. */
+static bool
+ivshmem_peer_is_held(const struct ivshmem_peer *peer, uint64_t row, bool was_alive,
+		     uint64_t now_ms)
+{
+	if ((uint32_t)(row >> 32) != peer->life || (row & UINT32_MAX) == IVSHMEM_PORT_RESET)
+		return false;
+	if (peer->held)
+		return !peer->alive || now_ms - peer->beats_ms < IVSHMEM_PORT_REJOIN_MS;
+	return was_alive && !peer->alive && !peer->left;
 }
 
 uint32_t
@@ -253,8 +302,10 @@ ivshmem_peer_look(struct ivshmem_peer *peer, void *base, const struct ivshmem_la
 	const uint64_t row = ivshmem_load64_acquire(&section->row);	/* C5 <- P5 */
 	const uint32_t life = row >> 32;
 	const uint32_t dir_gen = ivshmem_load32_acquire(&section->dir_gen);
+	const bool was_alive = peer->alive;
 	uint32_t changed = 0;
 	bool running;
+	bool held;
 
 	ivshmem_peer_judge(peer, section, ivshmem_layout_slot(base, layout, peer->slot), server,
 			   now_ms);
@@ -265,11 +316,17 @@ ivshmem_peer_look(struct ivshmem_peer *peer, void *base, const struct ivshmem_la
 	peer->dir_gen = dir_gen;
 
 	peer->state = (uint32_t)row <= IVSHMEM_PORT_RUN ? (uint32_t)row : IVSHMEM_PORT_RESET;
-	peer->shown = peer->alive ? peer->state : IVSHMEM_PORT_RESET;
-	running = peer->alive && peer->state == IVSHMEM_PORT_RUN && peer->conf.rxq_cnt != 0;
+	held = ivshmem_peer_is_held(peer, row, was_alive, now_ms);
+	if (held != peer->held)
+		changed |= IVSHMEM_PEER_HELD;
+	peer->held = held;
+	peer->shown = peer->alive && !held ? peer->state : IVSHMEM_PORT_RESET;
+	running = peer->alive && !held && peer->state == IVSHMEM_PORT_RUN &&
+		peer->conf.rxq_cnt != 0;
 	if (running != peer->running || (running && life != peer->life))
 		changed |= IVSHMEM_PEER_LINK;
 	peer->running = running;
 	peer->life = life;
+	peer->looked_ms = now_ms;
 	return changed;
 }

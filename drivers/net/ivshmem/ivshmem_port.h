@@ -17,6 +17,7 @@
  * RUN   | link set down             | owner         | READY
  * any   | stop                      | owner         | INIT
  * any   | release                   | owner         | RESET
+ * any   | held for dead             | owner         | INIT, life + 1
  * any   | claim of a dead one       | next owner    | INIT, life + 1
  *
  * Forbidden: RUN before the ring ends are started (a peer would use old indices); any state written
@@ -37,7 +38,8 @@
 
 #define IVSHMEM_PORT_BEAT_MS		50u
 #define IVSHMEM_PORT_BEAT_MAX_MS	1000u	/* longer intervals are not believed */
-#define IVSHMEM_PORT_SILENCE_MS		3000u	/* at least, and 10 intervals */
+#define IVSHMEM_PORT_SILENCE_MS		2800u	/* at least, and 10 intervals */
+#define IVSHMEM_PORT_REJOIN_MS		1000u	/* of beats, then a life held for dead is let in */
 
 struct ivshmem_port {
 	void *base;
@@ -54,7 +56,7 @@ struct ivshmem_port {
 
 /*
  * Claim a slot. "kind" is how death of an earlier owner is known; when it is not, the slot is
- * watched for as long as silence must last, 3 s to 10 s. Returns 0, -EBUSY when somebody lives
+ * watched for as long as silence must last, 2.8 s to 10 s. Returns 0, -EBUSY when somebody lives
  * there (the fault names its life and process), -EINVAL when slot is not in the region.
  */
 int ivshmem_port_claim(struct ivshmem_port *port, void *base, const struct ivshmem_layout *layout,
@@ -72,6 +74,15 @@ void ivshmem_port_set_conf(struct ivshmem_port *port, const struct ivshmem_conf_
 /* Tell the consumers that the directory of producer ends changed. */
 void ivshmem_port_bump_dir(struct ivshmem_port *port);
 
+/*
+ * Whether a port holds our present life for dead: we stood still for too long. It lets us in again
+ * with our next life.
+ */
+bool ivshmem_port_is_held(const struct ivshmem_port *port, uint32_t by);
+
+/* Take the next life, in state INIT: the ring ends are to start anew before the port runs. */
+void ivshmem_port_rejoin(struct ivshmem_port *port);
+
 /* Once an interval. Returns 0, or -ESTALE when another process took the slot over. */
 int ivshmem_port_beat(struct ivshmem_port *port);
 
@@ -80,12 +91,15 @@ struct ivshmem_peer {
 	uint32_t slot;
 	uint32_t life;
 	enum ivshmem_port_state state;
-	enum ivshmem_port_state shown;	/* state while alive, else RESET */
+	enum ivshmem_port_state shown;	/* state while alive and not held, else RESET */
 	bool alive;
 	bool running;		/* alive and RUN */
 	bool left;		/* its socket was closed; alive again only if its heart beats */
+	bool held;		/* this life was dead by its silence: not running before the next */
+	uint64_t beats_ms;	/* when its heart began to beat again */
 	uint64_t beat;
 	uint64_t beat_seen_ms;	/* when it last moved, observer's clock */
+	uint64_t looked_ms;	/* when it was looked at last */
 	uint32_t beat_ms;
 	uint32_t conf_seq;
 	uint32_t dir_gen;
@@ -95,11 +109,15 @@ struct ivshmem_peer {
 #define IVSHMEM_PEER_LINK	(UINT32_C(1) << 0)	/* running changed, or a new life runs */
 #define IVSHMEM_PEER_CONF	(UINT32_C(1) << 1)	/* a new configuration */
 #define IVSHMEM_PEER_DIR	(UINT32_C(1) << 2)	/* its rings' directory changed */
+#define IVSHMEM_PEER_HELD	(UINT32_C(1) << 3)	/* held changed: tell it */
 
 void ivshmem_peer_init(struct ivshmem_peer *peer, uint32_t slot);
 
 /* Look at the other port again. Returns what changed, IVSHMEM_PEER_*. */
 uint32_t ivshmem_peer_look(struct ivshmem_peer *peer, void *base,
 			   const struct ivshmem_layout *layout, uint64_t now_ms);
+
+/* Write down, in the observer's own section, whether it holds the other for dead. */
+void ivshmem_port_tell_held(struct ivshmem_port *port, const struct ivshmem_peer *peer);
 
 #endif /* IVSHMEM_PORT_H */

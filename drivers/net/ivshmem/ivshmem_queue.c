@@ -205,6 +205,7 @@ ivshmem_dest_start(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint16_t 
 	dest->rxq = rxq;
 	ivshmem_store32(&dest->want, rxq);
 	dest->want_seen = rxq;
+	dest->anew_done = ivshmem_load32(&txq->anew);
 	dest->may_arm = false;
 	dest->rung = 0;
 	dest->line = ivshmem_layout_rxq(other, layout, rxq);
@@ -264,6 +265,7 @@ ivshmem_rxq_start(struct ivshmem_rxq *rxq)
 	}
 	ivshmem_store32(&rxq->list_want, 0);
 	ivshmem_store32(&rxq->list_taken, 0);
+	rxq->anew_done = ivshmem_load32(&rxq->anew);
 	rxq->list_cnt = 0;
 	rxq->list_sel = 0;
 }

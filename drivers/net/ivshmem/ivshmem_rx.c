@@ -37,10 +37,11 @@ ivshmem_rx_list_offer(struct ivshmem_rxq *rxq, const uint16_t *list, uint32_t cn
 
 	if (ivshmem_load32_acquire(&rxq->list_taken) != want)	/* pairs with list_take */
 		return false;
-	if (cnt == (want & UINT16_MAX) &&
+	if (cnt == (want & UINT16_MAX) && ivshmem_load32(&rxq->anew) == rxq->anew_offered &&
 	    memcmp(rxq->list + (want >> 16 & 1) * rxq->ring_cnt, list, cnt * sizeof(*list)) == 0)
 		return true;
 	memcpy(target, list, cnt * sizeof(*list));
+	rxq->anew_offered = ivshmem_load32(&rxq->anew);
 	ivshmem_store32_release(&rxq->list_want, next << 16 | cnt);
 	return true;
 }
@@ -53,6 +54,11 @@ ivshmem_rx_list_take(struct ivshmem_rxq *rxq)
 	rxq->list_sel = want >> 16 & 1;
 	rxq->list_cnt = want & UINT16_MAX;
 	rxq->list_at = 0;
+	if (ivshmem_load32(&rxq->anew) != rxq->anew_done) {
+		rxq->anew_done = ivshmem_load32(&rxq->anew);
+		for (uint32_t ring = 0; ring < rxq->ring_cnt; ring++)
+			ivshmem_consumer_start(&rxq->rings[ring]);
+	}
 	ivshmem_store32_release(&rxq->list_taken, want);
 }
 

@@ -120,6 +120,9 @@ struct ivshmem_rxq {
 	bool filter;			/* not promiscuous: look at the address */
 	struct ivshmem_u32 list_want;	/* seq << 16 | count, set by the control thread */
 	struct ivshmem_u32 list_taken;	/* the list_want that the burst works with */
+	struct ivshmem_u32 anew;	/* counts wishes of the control thread: START all rings */
+	uint32_t anew_offered;		/* control thread: with the last list */
+	uint32_t anew_done;
 	struct ivshmem_sleep sleep;
 	struct ivshmem_rx_stats stats;
 	struct ivshmem_rx_stats base;	/* stats at the last reset */
@@ -141,6 +144,7 @@ struct ivshmem_dest {
 	struct ivshmem_u32 open;	/* 1 = it runs: frames may be sent; by control thread */
 	struct ivshmem_u32 want;	/* looks << 16 | Rx queue to lead to; by control thread */
 	uint32_t want_seen;
+	uint32_t anew_done;
 	bool may_arm;			/* its Rx queue may sleep in this session */
 	uint32_t rung;			/* the sleep that it was rung for last */
 	const struct ivshmem_rxq_shm *line;	/* of that Rx queue */
@@ -159,6 +163,7 @@ struct ivshmem_txq {
 	struct ivshmem_dest *dests;	/* port_cnt of them; the own one is unused */
 	uint16_t *touched;		/* segment: destinations that this burst filled */
 	uint32_t touched_cnt;
+	struct ivshmem_u32 anew;	/* counts wishes of the control thread: START all rings */
 	struct ivshmem_u32 dir_gen;	/* counts own changes of the directory */
 	uint32_t dir_seen;		/* control thread: dir_gen when last told */
 	struct ivshmem_tx_stats stats;
@@ -194,7 +199,10 @@ uint32_t ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 /* Give back the mbufs of frames that are in the region. */
 void ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt);
 
-/* Control thread: have the Rx queue poll the rings numbered in list; false when it is too soon. */
+/*
+ * Control thread: have the Rx queue poll the rings numbered in list, and do what else was left for
+ * it; false when it is too soon.
+ */
 bool ivshmem_rx_list_offer(struct ivshmem_rxq *rxq, const uint16_t *list, uint32_t cnt);
 
 #endif /* IVSHMEM_RXTX_H */

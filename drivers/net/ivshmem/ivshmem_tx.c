@@ -96,7 +96,8 @@ ivshmem_tx_meet(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 __rte_noinline bool
 ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 {
-	const uint32_t want = ivshmem_load32(&dest->want);
+	const uint32_t want = ivshmem_load32_acquire(&dest->want);	/* pairs with lead_queues */
+	const uint32_t anew = ivshmem_load32(&txq->anew);
 	struct ivshmem_producer *ring = &dest->ring;
 	enum ivshmem_ring_todo todo;
 
@@ -105,7 +106,8 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 	else if (want != dest->want_seen && ring->ready)
 		ivshmem_producer_refresh(ring);		/* Q3 */
 	dest->want_seen = want;
-	todo = ivshmem_producer_poll(ring);
+	todo = anew != dest->anew_done ? IVSHMEM_RING_BUMP : ivshmem_producer_poll(ring);
+	dest->anew_done = anew;
 	if (todo == IVSHMEM_RING_BUMP) {
 		ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
 		ivshmem_tx_meet(txq, dest);
