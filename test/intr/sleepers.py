@@ -55,7 +55,7 @@ def check_round_trips(ping, pong, rounds):
     lab.check(there['received'] == there['sent'] == back['received'] == back['sent'] == rounds,
               f'{there}, {back}')
     for found in (there, back):
-        lab.check(found['sleeps'] > rounds / 10, f'it hardly slept: {found}')
+        lab.check(found['sleeps'] > rounds / 100, f'it hardly slept: {found}')
     check_honest(there, back)
     return there, back
 

@@ -144,12 +144,16 @@ class Ground:
 def paused():
     """Either side stands still in mid-traffic, long enough to be declared dead or not."""
     for side, seconds in PAUSES:
-        ground = Ground(f'paused-{side}-{seconds}')
+        # a sink that comes back with a new life starts its rings anew: what is in them is lost
+        ground = Ground(f'paused-{side}-{seconds}', '--expect', 'lost=any')
         process = getattr(ground, side).proc
         slot = {'sink': 0, 'gen': 1}[side]
         life = ground.region.state(slot)[0] + (seconds >= 5)
         process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
+        if seconds >= 5:
+            lab.wait_until(lambda: ground.region.holds(1 - slot, slot) == life - 1, LATE,
+                           'the other side to hold it for dead')
         process.send_signal(signal.SIGCONT)
         began = time.monotonic()
         ground.passed(seconds=BACK)

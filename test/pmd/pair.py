@@ -101,6 +101,13 @@ class Region:
         self._look()
         return self._word(self.section_off + slot * self.section_len + 256)
 
+    def holds(self, by, slot):
+        """The life of the slot that port `by` holds for dead, its low 15 bits; None for none."""
+        self._look()
+        at = self.section_off + by * self.section_len + 2048 + 2 * slot
+        value = int.from_bytes(self.map[at:at + 2], 'little')
+        return value & 0x7fff if value & 0x8000 else None
+
 
 class Served:
     """A region behind a server."""
