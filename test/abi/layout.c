@@ -67,6 +67,7 @@ constants(void)
 	CONSTANT(IVSHMEM_RETURN_RING);
 	CONSTANT(IVSHMEM_CONF_PROMISC);
 	CONSTANT(IVSHMEM_CONF_ALLMULTI);
+	CONSTANT(IVSHMEM_FEAT_FOREIGN);
 	CONSTANT(IVSHMEM_DESC_MORE);
 	CONSTANT(IVSHMEM_DESC_META);
 	CONSTANT(IVSHMEM_DESC_KNOWN);
@@ -236,6 +237,7 @@ ends(void)
 	FIELD(frames);
 	FIELD(bytes);
 	FIELD(prev_yours);
+	FIELD(flight);
 	FIELD(reserved1);
 #undef STRUCT
 #define STRUCT ivshmem_cons_shm
@@ -249,11 +251,11 @@ ends(void)
 	FIELD(ret_cnt);
 	FIELD(ret_off);
 	FIELD(return_mode);
-	FIELD(reserved1);
+	FIELD(copybreak);
 	FIELD(prev);
 	FIELD(frames);
 	FIELD(refused);
-	FIELD(reserved2);
+	FIELD(reserved1);
 #undef STRUCT
 }
 

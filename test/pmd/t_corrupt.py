@@ -60,7 +60,7 @@ COUNTED = {
     'desc.section': 'rx_bad_section', 'desc.flags': 'rx_bad_flags', 'desc.buf': 'rx_bad_buffer',
     'desc.data_off': 'rx_bad_length', 'desc.data_len': 'rx_bad_length',
     'prod.pw': 'rx_bad_index', 'prod.desc_cnt': 'rx_bad_ring', 'prod.desc_off': 'rx_bad_ring',
-    'cons.cw': 'tx_bad_index', 'section.row': 'tx_dropped',
+    'cons.cw': 'tx_bad_index', 'cons.return_mode': 'tx_bad_index', 'section.row': 'tx_dropped',
 }
 # The same, where only some turns of events lead to it: an answer that nobody gave.
 MAYBE = {'prod.yours': 'rx_bad_index', 'cons.yours': 'tx_bad_index'}
@@ -69,13 +69,13 @@ HARMLESS = {
     'superblock': set(REFUSED['superblock']) | EITHER | ACCEPTED,
     'slot': {'row', 'server_epoch', 'cause', 'vectors', 'mac'},
     'section': set(REFUSED['section']) | {'nonce', 'owner_kind', 'pid', 'beat', 'beat_ms',
-                                          'dir_gen', 'conf_seq'},
+                                          'dir_gen', 'conf_seq', 'held'},
     'conf': {'feat', 'max_frame', 'flags', 'rxq_cnt', 'txq_cnt', 'mac_cnt', 'rss_key_len',
              'return_mode', 'reta_cnt', 'rss_types', 'rx_offloads', 'tx_offloads', 'mac',
              'rss_key', 'reta'},
     'rxq': {'arm', 'may_arm', 'vector'},
-    'prod': {'yours', 'space_arm', 'dir_epoch', 'prev', 'frames', 'bytes', 'prev_yours'},
-    'cons': {'rw', 'yours', 'clear', 'dir_epoch', 'ret_cnt', 'ret_off', 'return_mode', 'prev',
+    'prod': {'yours', 'space_arm', 'dir_epoch', 'prev', 'frames', 'bytes', 'prev_yours', 'flight'},
+    'cons': {'rw', 'yours', 'clear', 'dir_epoch', 'ret_cnt', 'ret_off', 'copybreak', 'prev',
              'frames', 'refused'},
     'desc': {'cookie'},
     'meta': {'pkt_len', 'hash', 'vlan', 'mss', 'lens'},

@@ -40,7 +40,7 @@ def keys():
         ('foo=1', 'foo=1', 'is not known', *VALID),
         ('path=FILE,Path=x', 'Path=x', 'is not known', *VALID),
         ('path=FILE,shm=/x', 'shm=/x', 'is not known', *VALID),
-        ('path=FILE,zero_copy=1', 'zero_copy=1', 'is not known', *VALID),
+        ('path=FILE,zerocopy=1', 'zerocopy=1', 'is not known', *VALID),
         ('path=FILE,path=FILE', 'path=', 'is given twice', *VALID),
         ('path=FILE,port=0,port=1', 'port=1', 'is given twice', *VALID),
         ('path', 'path', 'has no value', *VALID),

@@ -76,7 +76,7 @@ def documented_devargs(text):
 
 def table_devargs(text):
     """{name: (fronts, range or None)} of the driver's table."""
-    rows = re.findall(r'\{ "(\w+)", (\w+), ([\w\s|]+), IVSHMEM_ARG\(\w+\),'
+    rows = re.findall(r'\{ "(\w+)", (\w+),\s+([\w\s|]+), IVSHMEM_ARG\(\w+\),'
                       r'\s*([^,]+),\s*([^}]+?) \}', between(text, 'devargs'))
     found = {}
     for name, kind, fronts, low, high in rows:

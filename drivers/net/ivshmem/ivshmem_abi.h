@@ -5,9 +5,8 @@
 /*
  * The region format, version 1.0: every byte that two ports share.
  *
- * This is the only copy. The driver, the server, the tools and the tests include it; it includes
- * nothing but the C library's integer types, so that it compiles alone as C11 and C++17, in 32 and
- * 64 bit. doc/region-format.rst quotes the tables below; test/abi pins every offset.
+ * This is the only copy. It includes nothing but the C library's integer types, so that it compiles
+ * alone as C11 and C++17, in 32 and 64 bit. test/abi pins every offset.
  *
  * Invariants:
  *  I1. All values are little-endian. A big-endian reader sees a wrong magic and refuses.
@@ -18,13 +17,14 @@
  *  I5. Reserved bytes are written as 0 and ignored when read.
  *  I6. A section is never zeroed while the region lives: epochs and lives go on counting.
  *
- * Ordering: P1..P6 name a release store; the acquire that pairs with it carries C1..C6.
+ * Ordering: P1..P7 name a release store; the acquire that pairs with it carries C1..C7.
  *  P1 pw     descriptors and payload before the producer's index
  *  P2 cw     reads of descriptors and payload before the consumer's index
  *  P3 yours  everything reset for the other end's epoch before the answer
  *  P4 dir    sizes and offsets of a ring before dir_epoch
  *  P5 row    a started port's rings and configuration before its state
  *  P6 magic  the whole format before the region's magic
+ *  P7 rw     reads of lent buffers, and cookies, before the return ring's index
  *
  * Trust: everything that another port or an unknown formatter wrote is hostile. A reader loads a
  * word once into a private copy, bounds it with 64-bit arithmetic and then uses it.
@@ -291,6 +291,7 @@ struct ivshmem_conf_shm {
 
 #define IVSHMEM_CONF_PROMISC	(UINT32_C(1) << 0)
 #define IVSHMEM_CONF_ALLMULTI	(UINT32_C(1) << 1)
+#define IVSHMEM_FEAT_FOREIGN	(UINT64_C(1) << 0)	/* takes buffers of a third section */
 
 static_assert(sizeof(struct ivshmem_conf_shm) == 1536, "conf");
 static_assert(offsetof(struct ivshmem_conf_shm, mac) == 56, "mac");
@@ -370,7 +371,8 @@ static_assert(sizeof(struct ivshmem_rxq_shm) == 128, "rxq");
  *  88    8  producer  frames     frames published, for tools
  *  96    8  producer  bytes      their bytes, for tools
  * 104    4  producer  prev_yours consumer's epoch that prev was published for
- * 108   20  -         reserved1
+ * 108    4  producer  flight     buffers that may be out on this ring at a time
+ * 112   16  -         reserved1
  * >8
  */
 struct ivshmem_prod_shm {
@@ -385,7 +387,8 @@ struct ivshmem_prod_shm {
 	struct ivshmem_u64 frames;
 	struct ivshmem_u64 bytes;
 	struct ivshmem_u32 prev_yours;
-	uint8_t reserved1[20];
+	struct ivshmem_u32 flight;
+	uint8_t reserved1[16];
 };
 
 static_assert(sizeof(struct ivshmem_prod_shm) == 128, "prod");
@@ -397,7 +400,7 @@ static_assert(sizeof(struct ivshmem_prod_shm) == 128, "prod");
  * 8< cons
  * off  len  writer    name         meaning / valid range
  *   0    8  consumer  cw           epoch << 32 | free-running index of the next to consume    (P2)
- *   8    8  consumer  rw           epoch << 32 | free-running index of the return ring
+ *   8    8  consumer  rw           epoch << 32 | free-running index of the return ring     (P7)
  *  16    4  consumer  yours        producer's epoch that this end was reset for, 0 = none     (P3)
  *  20    4  consumer  clear        1 = no loan of an earlier session is out
  *  24   40  -         reserved0
@@ -405,11 +408,11 @@ static_assert(sizeof(struct ivshmem_prod_shm) == 128, "prod");
  *  68    4  consumer  ret_cnt      entries of the return ring, a power of two, 0 = none
  *  72    8  consumer  ret_off      section offset of the return ring, a multiple of 64
  *  80    4  consumer  return_mode  enum ivshmem_return_mode
- *  84    4  -         reserved1
+ *  84    4  consumer  copybreak    frames of one piece up to this come back by cw, bytes
  *  88    8  consumer  prev         cw as the last epoch ended that consumed, to count losses by
  *  96    8  consumer  frames       frames delivered, for tools
  * 104    8  consumer  refused      descriptors refused, for tools
- * 112   16  -         reserved2
+ * 112   16  -         reserved1
  * >8
  */
 struct ivshmem_cons_shm {
@@ -422,11 +425,11 @@ struct ivshmem_cons_shm {
 	struct ivshmem_u32 ret_cnt;
 	struct ivshmem_u64 ret_off;
 	struct ivshmem_u32 return_mode;
-	uint32_t reserved1;
+	struct ivshmem_u32 copybreak;
 	struct ivshmem_u64 prev;
 	struct ivshmem_u64 frames;
 	struct ivshmem_u64 refused;
-	uint8_t reserved2[16];
+	uint8_t reserved1[16];
 };
 
 static_assert(sizeof(struct ivshmem_cons_shm) == 128, "cons");

@@ -37,6 +37,7 @@ struct ivshmem_devargs {
 	uint64_t size;
 	uint32_t port;			/* IVSHMEM_PORT_AUTO = not given */
 	uint32_t full;			/* enum ivshmem_full */
+	uint32_t zero_copy;
 	uint32_t create;
 	uint32_t ports;
 	uint32_t queues;

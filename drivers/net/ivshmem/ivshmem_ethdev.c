@@ -22,6 +22,7 @@
 #include "ivshmem_intr.h"
 #include "ivshmem_log.h"
 #include "ivshmem_memtype.h"
+#include "ivshmem_settle.h"
 
 RTE_LOG_REGISTER_DEFAULT(ivshmem_logtype, NOTICE);
 
@@ -118,6 +119,7 @@ ivshmem_start(struct rte_eth_dev *eth_dev)
 		return ret;
 	rte_spinlock_lock(&dev->lock);
 	ivshmem_queues_start(eth_dev);
+	ivshmem_settle_start(dev, dev->port.section->conf.txq_cnt);
 	ivshmem_link_publish_conf(dev);
 	dev->started = true;
 	dev->lists_due = true;
@@ -405,6 +407,7 @@ ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *
 	dev->data = data;
 	dev->transport = *transport;
 	dev->admin_up = true;
+	dev->zero_copy = conf->zero_copy != 0;
 	rte_spinlock_init(&dev->lock);
 	ret = ivshmem_dev_attach(dev, data->name);
 	if (ret != 0)
@@ -423,7 +426,7 @@ ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *
 	data->dev_flags |= RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS | RTE_ETH_DEV_INTR_LSC;
 	eth_dev->intr_handle = NULL;	/* an own one while there are Rx interrupts */
 	eth_dev->dev_ops = &ivshmem_ops;
-	eth_dev->rx_pkt_burst = ivshmem_rx_burst;
+	eth_dev->rx_pkt_burst = dev->zero_copy ? ivshmem_rx_burst_lend : ivshmem_rx_burst;
 	eth_dev->tx_pkt_burst = dev->fdb == NULL ? ivshmem_tx_burst : ivshmem_tx_burst_segment;
 	ret = rte_eal_alarm_set(IVSHMEM_PORT_BEAT_MS * 1000, ivshmem_link_tick, eth_dev);
 	if (ret != 0) {
@@ -451,20 +454,28 @@ ivshmem_dev_close(struct rte_eth_dev *eth_dev)
 {
 	struct rte_eth_dev_data *data = eth_dev->data;
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	uint32_t left;
 
 	if (dev->transport.ops == NULL)
 		return 0;
 	rte_eal_alarm_cancel(ivshmem_link_tick, eth_dev);
 	if (dev->started)
 		ivshmem_stop(eth_dev);
+	left = ivshmem_settle_wait(eth_dev);
+	if (left != 0)
+		IVSHMEM_LOG(WARNING, "%s: closed with %" PRIu32 " buffers in use: the region stays "
+			    "mapped until the last mbuf is freed", data->name, left);
+	ivshmem_port_release(&dev->port);
+	if (dev->zero_copy)	/* before custody ends: nothing is given back too soon */
+		ivshmem_loans_leave(dev->loans, RTE_DIM(dev->loans), &dev->transport);
 	for (uint16_t queue = 0; queue < data->nb_rx_queues; queue++)
 		ivshmem_rx_queue_release(eth_dev, queue);
 	for (uint16_t queue = 0; queue < data->nb_tx_queues; queue++)
 		ivshmem_tx_queue_release(eth_dev, queue);
-	ivshmem_port_release(&dev->port);
 	ivshmem_dev_free(dev);
 	data->mac_addrs = NULL;		/* lies in dev_private */
-	dev->transport.ops->detach(&dev->transport);
+	if (!dev->zero_copy)
+		dev->transport.ops->detach(&dev->transport);
 	dev->transport.ops = NULL;
 	return 0;
 }

@@ -40,6 +40,11 @@ struct ivshmem_dev {
 	uint32_t mc_cnt;
 	bool started;
 	bool admin_up;
+	bool zero_copy;
+	bool settling;			/* own buffers of an earlier life may be in use: no Tx */
+	uint64_t settling_ms;		/* since when */
+	uint64_t reclaims;		/* times that lent buffers were given up */
+	struct ivshmem_loans *loans[IVSHMEM_QUEUES_MAX];	/* of each Rx queue, zero_copy=1 */
 	bool dead;			/* another process took the slot */
 	bool rejoins;			/* in INIT with a new life, RUN at the next heartbeat */
 	uint64_t rejoined_ms;		/* when it took that life */

@@ -197,6 +197,8 @@ ivshmem_rx_queue_intr_enable(struct rte_eth_dev *eth_dev, uint16_t queue)
 	if (++sleep->seq == 0)
 		sleep->seq = 1;
 	rxq->stats.arms++;
+	if (rxq->loans != NULL)
+		ivshmem_loans_try_drain(rxq->loans);
 	ivshmem_intr_note(rxq);
 	ivshmem_store32_release(&sleep->armed, sleep->seq);	/* relay must not miss a ring */
 	ivshmem_store32_release(&sleep->line->arm, sleep->seq);	/* after cw: pairs with tx_bell */

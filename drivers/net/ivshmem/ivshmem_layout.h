@@ -165,4 +165,18 @@ ivshmem_layout_desc_off(const struct ivshmem_layout *layout, uint32_t other, uin
 		layout->ring_slots * IVSHMEM_ABI_DESC_LEN;
 }
 
+/*
+ * Section offset of the returns that the reserve keeps for (source, its Tx queue): ring_slots
+ * entries, behind the descriptors of all rings.
+ */
+static inline uint64_t
+ivshmem_layout_return_off(const struct ivshmem_layout *layout, uint32_t other, uint32_t txq)
+{
+	const uint64_t rings = (uint64_t)layout->port_cnt * layout->queue_cnt;
+
+	return layout->ring_off + rings * layout->ring_slots * IVSHMEM_ABI_DESC_LEN +
+		((uint64_t)other * layout->queue_cnt + txq) * layout->ring_slots *
+		IVSHMEM_ABI_RETURN_LEN;
+}
+
 #endif /* IVSHMEM_LAYOUT_H */

@@ -21,6 +21,7 @@
 #include "ivshmem_ethdev.h"
 #include "ivshmem_intr.h"
 #include "ivshmem_log.h"
+#include "ivshmem_settle.h"
 
 #define IVSHMEM_LINK_REJOIN_MS	2000u
 
@@ -88,11 +89,12 @@ ivshmem_link_offer_lists(struct rte_eth_dev *eth_dev)
 }
 
 /*
- * Open or close the ways to a port. Each Tx queue also looks at its consumer there (Q3), and leads
- * to one of rxq_cnt queues unless 0.
+ * Open or close the ways to a port (IVSHMEM_DEST_*). Each Tx queue also looks at its consumer there
+ * (Q3), and leads to one of rxq_cnt queues unless 0.
  */
 static void
-ivshmem_link_lead_queues(struct rte_eth_dev *eth_dev, uint32_t slot, bool open, uint16_t rxq_cnt)
+ivshmem_link_lead_queues(struct rte_eth_dev *eth_dev, uint32_t slot, uint32_t open,
+			 uint16_t rxq_cnt)
 {
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
 		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
@@ -153,7 +155,8 @@ static uint32_t
 ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uint64_t now_ms)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
-	const bool usable = dev->started && dev->admin_up && !dev->dead;
+	const bool usable = dev->started && dev->admin_up && !dev->dead && !dev->settling;
+	uint32_t open = 0;
 	uint32_t *life = &dev->lives[peer->slot];
 	uint32_t changed;
 
@@ -164,8 +167,11 @@ ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uin
 	if ((changed & IVSHMEM_PEER_HELD) != 0 && !dev->dead)
 		ivshmem_port_tell_held(&dev->port, peer);
 	ivshmem_mac_announced(dev, peer, changed);
+	if (usable && peer->running && ivshmem_settle_port(eth_dev, peer->slot))
+		open = IVSHMEM_DEST_OPEN | (dev->zero_copy &&
+			(peer->conf.feat & IVSHMEM_FEAT_FOREIGN) != 0 ? IVSHMEM_DEST_FOREIGN : 0);
 	if (dev->started)
-		ivshmem_link_lead_queues(eth_dev, peer->slot, usable && peer->running,
+		ivshmem_link_lead_queues(eth_dev, peer->slot, open,
 					 (changed & IVSHMEM_PEER_CONF) != 0 ?
 					 peer->conf.rxq_cnt : 0);
 	if ((changed & IVSHMEM_PEER_LINK) != 0)
@@ -208,7 +214,7 @@ ivshmem_link_close(struct rte_eth_dev *eth_dev)
 
 	ivshmem_store32(&dev->open, 0);
 	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++)
-		ivshmem_link_lead_queues(eth_dev, slot, false, 0);
+		ivshmem_link_lead_queues(eth_dev, slot, 0, 0);
 }
 
 /* LSC callbacks run without the lock: the application may call any operation from them. */
@@ -293,6 +299,8 @@ ivshmem_link_tick(void *arg)
 	changed = ivshmem_link_look(eth_dev);
 	if (dev->transport.ops->tick != NULL)
 		dev->transport.ops->tick(&dev->transport);
+	if (dev->started)
+		ivshmem_settle_tick(eth_dev);
 	if (dev->started && dev->intr != NULL)
 		ivshmem_intr_tick(eth_dev);
 	rte_spinlock_unlock(&dev->lock);
@@ -343,7 +351,8 @@ ivshmem_link_publish_conf(struct ivshmem_dev *dev)
 		(data->all_multicast != 0 ? IVSHMEM_CONF_ALLMULTI : 0);
 	conf.rxq_cnt = data->nb_rx_queues;
 	conf.txq_cnt = data->nb_tx_queues;
-	conf.return_mode = IVSHMEM_RETURN_COPY;
+	conf.feat = dev->zero_copy ? IVSHMEM_FEAT_FOREIGN : 0;
+	conf.return_mode = dev->zero_copy ? IVSHMEM_RETURN_RING : IVSHMEM_RETURN_COPY;
 	conf.mac_cnt = 1;
 	memcpy(conf.mac[0], dev->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	ivshmem_port_set_conf(&dev->port, &conf);

@@ -298,4 +298,5 @@ RTE_PMD_REGISTER_PCI(net_ivshmem_pci, ivshmem_pci_driver);
 RTE_PMD_REGISTER_PCI_TABLE(net_ivshmem_pci, ivshmem_pci_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_ivshmem_pci, "* vfio-pci | uio_pci_generic");
 RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem_pci,
-	"port=<0-1023> mac=<address> full=<drop|wait> shm=<path>[@<offset>]");
+	"port=<0-1023> mac=<address> full=<drop|wait> zero_copy=<0|1> "
+	"shm=<path>[@<offset>]");

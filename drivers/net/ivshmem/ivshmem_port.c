@@ -204,6 +204,35 @@ ivshmem_port_beat(struct ivshmem_port *port)
 	return 0;
 }
 
+/* S5: first yours, then clear. */
+static bool
+ivshmem_end_is_clear(const struct ivshmem_cons_shm *cons, const struct ivshmem_prod_shm *prod)
+{
+	const uint32_t epoch = ivshmem_load64_acquire(&prod->pw) >> 32;	/* C1 <- P1 */
+	const uint32_t yours = ivshmem_load32_acquire(&cons->yours);		/* C3 <- P3 */
+
+	if (ivshmem_load32(&cons->return_mode) == IVSHMEM_RETURN_COPY)
+		return true;
+	return (yours == 0 || yours == epoch) && ivshmem_load32_acquire(&cons->clear) == 1;
+}
+
+bool
+ivshmem_port_is_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by)
+{
+	const struct ivshmem_layout *layout = port->layout;
+	struct ivshmem_section_shm *from = ivshmem_layout_section(port->base, layout, source);
+	struct ivshmem_section_shm *to = ivshmem_layout_section(port->base, layout, by);
+
+	for (uint32_t txq = 0; txq < layout->queue_cnt; txq++)
+		for (uint32_t rxq = 0; rxq < layout->queue_cnt; rxq++)
+			if (!ivshmem_end_is_clear(ivshmem_layout_cons(to, layout,
+				ivshmem_layout_end(layout, source, txq, rxq)),
+			    ivshmem_layout_prod(from, layout,
+				ivshmem_layout_end(layout, by, txq, rxq))))
+				return false;
+	return true;
+}
+
 void
 ivshmem_peer_init(struct ivshmem_peer *peer, uint32_t slot)
 {

@@ -86,6 +86,12 @@ void ivshmem_port_rejoin(struct ivshmem_port *port);
 /* Once an interval. Returns 0, or -ESTALE when another process took the slot over. */
 int ivshmem_port_beat(struct ivshmem_port *port);
 
+/*
+ * Whether port "by" shows, on all rings from "source" that it gives back by cookie, that nothing of
+ * earlier sessions or lives of the source is in use.
+ */
+bool ivshmem_port_is_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by);
+
 /* What an observer knows of another slot. */
 struct ivshmem_peer {
 	uint32_t slot;

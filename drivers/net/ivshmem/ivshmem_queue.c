@@ -36,9 +36,56 @@ ivshmem_dest_share(struct ivshmem_dest *dest, const struct ivshmem_txq *txq, uin
 	const uint32_t cycle = RTE_MAX(desc_cnt, IVSHMEM_CYCLE_MAX);
 
 	dest->buf_cnt = RTE_MIN(share, cycle);
+	dest->cycle_cnt = dest->buf_cnt;
 	dest->buf_first = share * (txq->queue_id * other_cnt + number);
 	dest->buf_next = dest->buf_first;
-	dest->limit = RTE_MIN(desc_cnt, dest->buf_cnt);
+	dest->limit = RTE_MIN(desc_cnt, dest->cycle_cnt);
+}
+
+/* Buffers that may be out on a ring whose consumer keeps them, whatever the number of queues. */
+static uint32_t
+ivshmem_flight_max(const struct ivshmem_layout *layout)
+{
+	return RTE_MIN(layout->ring_slots, layout->buf_cnt / (layout->port_cnt - 1));
+}
+
+static int
+ivshmem_flight_create(struct ivshmem_flight *flight, uint32_t cnt, unsigned int socket)
+{
+	flight->slots = rte_zmalloc_socket("ivshmem_flight", cnt * sizeof(*flight->slots),
+					   RTE_CACHE_LINE_SIZE, socket);
+	flight->free_slots = rte_zmalloc_socket("ivshmem_free_slots",
+						cnt * sizeof(*flight->free_slots), 0, socket);
+	flight->free_bufs = rte_zmalloc_socket("ivshmem_free_bufs",
+					       cnt * sizeof(*flight->free_bufs), 0, socket);
+	flight->refs = rte_zmalloc_socket("ivshmem_refs", cnt * sizeof(*flight->refs), 0, socket);
+	flight->cnt = cnt;
+	return flight->slots == NULL || flight->free_slots == NULL ||
+		flight->free_bufs == NULL || flight->refs == NULL ? -ENOMEM : 0;
+}
+
+/* With zero_copy=1: entries of the queue's part of each return ring. */
+static uint32_t
+ivshmem_return_cnt(const struct rte_eth_dev *eth_dev)
+{
+	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+
+	return dev->zero_copy ? dev->layout.ring_slots /
+		rte_align32pow2(eth_dev->data->nb_rx_queues) : 0;
+}
+
+/* The loans of a queue, with the consumer ends; those of an earlier set-up may still be out. */
+static struct ivshmem_loans *
+ivshmem_loans_get(struct rte_eth_dev *eth_dev, uint16_t queue, uint32_t ring_cnt,
+		  unsigned int socket)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+
+	if (dev->loans[queue] == NULL)
+		dev->loans[queue] = ivshmem_loans_create(ring_cnt, dev->layout.ring_slots, socket);
+	if (dev->loans[queue] != NULL)
+		dev->loans[queue]->dev = dev;
+	return dev->loans[queue];
 }
 
 int
@@ -59,14 +106,27 @@ ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 			    RTE_PKTMBUF_HEADROOM + IVSHMEM_ABI_LINE);
 		return -EINVAL;
 	}
+	if (dev->zero_copy && ivshmem_return_cnt(eth_dev) < IVSHMEM_ABI_RING_MIN) {
+		IVSHMEM_LOG(ERR, "%s: zero_copy=1 with %u Rx queues needs rings of %u, the region "
+			    "has %" PRIu32 "; take fewer queues or a larger ring_size",
+			    eth_dev->data->name, eth_dev->data->nb_rx_queues,
+			    IVSHMEM_ABI_RING_MIN * rte_align32pow2(eth_dev->data->nb_rx_queues),
+			    layout->ring_slots);
+		return -EINVAL;
+	}
 	rxq = rte_zmalloc_socket("ivshmem_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, socket);
 	if (rxq == NULL)
 		return -ENOMEM;
 	rxq->sleep.efd = -1;
 	rxq->sleep.seen = rte_zmalloc_socket("ivshmem_seen",
 					     ring_cnt * sizeof(*rxq->sleep.seen), 0, socket);
-	rxq->rings = rte_zmalloc_socket("ivshmem_rings", ring_cnt * sizeof(*rxq->rings),
-					RTE_CACHE_LINE_SIZE, socket);
+	if (dev->zero_copy) {
+		rxq->loans = ivshmem_loans_get(eth_dev, queue, ring_cnt, socket);
+		rxq->rings = rxq->loans == NULL ? NULL : rxq->loans->rings;
+	} else {
+		rxq->rings = rte_zmalloc_socket("ivshmem_rings", ring_cnt * sizeof(*rxq->rings),
+						RTE_CACHE_LINE_SIZE, socket);
+	}
 	rxq->list = rte_zmalloc_socket("ivshmem_list", 2 * ring_cnt * sizeof(*rxq->list), 0,
 				       socket);
 	if (dev->fdb != NULL)
@@ -96,7 +156,8 @@ ivshmem_rx_queue_release(struct rte_eth_dev *eth_dev, uint16_t queue)
 	if (rxq == NULL)
 		return;
 	eth_dev->data->rx_queues[queue] = NULL;
-	rte_free(rxq->rings);
+	if (rxq->loans == NULL)
+		rte_free(rxq->rings);
 	rte_free(rxq->list);
 	rte_free(rxq->learned);
 	rte_free(rxq->sleep.seen);
@@ -124,8 +185,15 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 		ivshmem_tx_queue_release(eth_dev, queue);
 		return -ENOMEM;
 	}
-	for (uint32_t slot = 0; slot < layout->port_cnt; slot++)
+	for (uint32_t slot = 0; slot < layout->port_cnt; slot++) {
 		txq->dests[slot].slot = slot;
+		if (slot != dev->port.slot &&
+		    ivshmem_flight_create(&txq->dests[slot].flight, ivshmem_flight_max(layout),
+					  socket) != 0) {
+			ivshmem_tx_queue_release(eth_dev, queue);
+			return -ENOMEM;
+		}
+	}
 	txq->wire = &txq->dests[dev->port.slot == 0];
 	txq->dev = dev;
 	txq->bufs = (uint8_t *)dev->port.section + layout->buf_off;
@@ -141,11 +209,19 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 void
 ivshmem_tx_queue_release(struct rte_eth_dev *eth_dev, uint16_t queue)
 {
+	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 	struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
 
 	if (txq == NULL)
 		return;
 	eth_dev->data->tx_queues[queue] = NULL;
+	for (uint32_t slot = 0; txq->dests != NULL && slot < dev->layout.port_cnt; slot++) {
+		ivshmem_tx_lend_drop(&txq->dests[slot]);
+		rte_free(txq->dests[slot].flight.slots);
+		rte_free(txq->dests[slot].flight.free_slots);
+		rte_free(txq->dests[slot].flight.free_bufs);
+		rte_free(txq->dests[slot].flight.refs);
+	}
 	rte_free(txq->dests);
 	rte_free(txq->touched);
 	rte_free(txq);
@@ -214,9 +290,16 @@ ivshmem_dest_start(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint16_t 
 			ivshmem_layout_end(layout, dest->slot, txq->queue_id, rxq)),
 		.peer = ivshmem_layout_cons(other, layout,
 			ivshmem_layout_end(layout, txq->slot, txq->queue_id, rxq)),
+		.flight = RTE_MIN(dest->buf_cnt / 2, dest->flight.cnt),
+		.layout = layout,
+		.peer_section = (const uint8_t *)other,
 		.lost = dest->ring.lost,
 		.bad_index = dest->ring.bad_index,
+		.bad_cookies = dest->ring.bad_cookies,
 	};
+	dest->gated = true;
+	ivshmem_flight_start(&dest->flight, dest->ring.flight);
+	ivshmem_store32(&dest->bars, ivshmem_load32(&dest->bars) + 1);
 	ivshmem_producer_start(&dest->ring, dev->port.section,
 			       ivshmem_layout_desc_off(layout, dest->slot, txq->queue_id),
 			       desc_cnt);
@@ -238,11 +321,13 @@ ivshmem_txq_start(struct ivshmem_txq *txq, const struct rte_eth_dev_data *data)
 
 /* All ends that could lead to the queue; those of other queues of the geometry stay unanswered. */
 static void
-ivshmem_rxq_start(struct ivshmem_rxq *rxq)
+ivshmem_rxq_start(struct ivshmem_rxq *rxq, uint32_t ret_cnt)
 {
 	struct ivshmem_dev *dev = rxq->dev;
 	const struct ivshmem_layout *layout = &dev->layout;
 
+	if (rxq->loans != NULL)
+		rte_spinlock_lock(&rxq->loans->lock);
 	for (uint32_t ring = 0; ring < rxq->ring_cnt; ring++) {
 		const uint32_t source = ring / layout->queue_cnt;
 		const uint32_t txq = ring % layout->queue_cnt;
@@ -257,17 +342,39 @@ ivshmem_rxq_start(struct ivshmem_rxq *rxq)
 				ivshmem_layout_end(layout, dev->port.slot, txq, rxq->queue_id)),
 			.section = (const uint8_t *)section,
 			.slot = source,
+			.ret_cnt = ret_cnt,
+			.ret_off = ret_cnt == 0 ? 0 :
+				ivshmem_layout_return_off(layout, source, txq) +
+				rxq->queue_id * ret_cnt * IVSHMEM_ABI_RETURN_LEN,
+			.copybreak = ret_cnt == 0 ? 0 : IVSHMEM_COPYBREAK,
+			.session = end->session,
+			.out = end->out,
+			.stale = end->stale,
 			.lost = end->lost,
 			.bad_index = end->bad_index,
 			.bad_dir = end->bad_dir,
 		};
+		end->returns = (void *)((uint8_t *)dev->port.section + end->ret_off);
 		ivshmem_consumer_start(end);
 	}
+	if (rxq->loans != NULL)
+		rte_spinlock_unlock(&rxq->loans->lock);
 	ivshmem_store32(&rxq->list_want, 0);
 	ivshmem_store32(&rxq->list_taken, 0);
 	rxq->anew_done = ivshmem_load32(&rxq->anew);
 	rxq->list_cnt = 0;
 	rxq->list_sel = 0;
+}
+
+/* A queue that was in use before, and may have loans out. */
+static void
+ivshmem_unused_loans_start(struct ivshmem_dev *dev, uint32_t end)
+{
+	struct ivshmem_loans *loans = dev->loans[end % dev->layout.queue_cnt];
+
+	rte_spinlock_lock(&loans->lock);
+	ivshmem_consumer_start(&loans->rings[end / dev->layout.queue_cnt]);
+	rte_spinlock_unlock(&loans->lock);
 }
 
 static void
@@ -280,7 +387,12 @@ ivshmem_queues_start_unused_consumers(struct ivshmem_dev *dev, uint16_t rxq_cnt)
 			.own = ivshmem_layout_cons(dev->port.section, layout, end),
 		};
 
-		if (end % layout->queue_cnt >= rxq_cnt)
+		if (end % layout->queue_cnt < rxq_cnt)
+			continue;
+		if (dev->zero_copy && end % layout->queue_cnt < IVSHMEM_QUEUES_MAX &&
+		    dev->loans[end % layout->queue_cnt] != NULL)
+			ivshmem_unused_loans_start(dev, end);
+		else
 			ivshmem_consumer_start(&unused);
 	}
 }
@@ -295,7 +407,7 @@ ivshmem_queues_start(struct rte_eth_dev *eth_dev)
 	for (uint16_t queue = 0; queue < data->nb_tx_queues; queue++)
 		ivshmem_txq_start(data->tx_queues[queue], data);
 	for (uint16_t queue = 0; queue < data->nb_rx_queues; queue++)
-		ivshmem_rxq_start(data->rx_queues[queue]);
+		ivshmem_rxq_start(data->rx_queues[queue], ivshmem_return_cnt(eth_dev));
 	ivshmem_queues_start_unused_consumers(dev, data->nb_rx_queues);
 	ivshmem_port_bump_dir(&dev->port);
 	ivshmem_queues_refilter(eth_dev);

@@ -53,6 +53,14 @@ struct ivshmem_producer {
 	uint32_t backoff;	/* polls to let pass before the next BUMP's session */
 	uint32_t backoff_cnt;
 	uint64_t desc_off;
+	uint32_t flight;	/* buffers that may be out in ring mode; 0 = copy mode only */
+	uint32_t ret_cnt;	/* entries of the consumer's return ring; 0 = copy mode */
+	uint32_t ret;		/* next to read there */
+	uint32_t copybreak;	/* frames of one piece up to this come back by its index */
+	const struct ivshmem_u32 *returns;
+	uint64_t bad_cookies;	/* returns that were not out, or of another session */
+	const struct ivshmem_layout *layout;	/* to bound the return ring with */
+	const uint8_t *peer_section;	/* the consumer's */
 	uint64_t bad_index;	/* impossible indices seen */
 	uint64_t lost;		/* descriptors that an earlier consumer left behind */
 };
@@ -72,6 +80,15 @@ struct ivshmem_consumer {
 	uint32_t backoff_cnt;
 	const uint8_t *section;	/* the producer's */
 	uint32_t slot;		/* its number */
+	uint32_t ret_cnt;	/* entries of the own return ring; 0 = copy mode */
+	uint32_t ret;		/* next to write there */
+	uint32_t copybreak;	/* frames of one piece up to this are not given back by cookie */
+	uint64_t ret_off;
+	struct ivshmem_u32 *returns;
+	uint32_t session;	/* counts STARTs and ADOPTs: loans belong to one */
+	uint32_t out;		/* loans of this session that are out */
+	uint32_t stale;		/* of earlier ones */
+	uint32_t out_max;	/* more are copied: the producer keeps some buffers */
 	uint64_t bad_index;
 	uint64_t bad_dir;	/* impossible ring sizes or offsets seen */
 	uint64_t lost;		/* descriptors that an earlier producer took away */
@@ -120,6 +137,34 @@ ivshmem_producer_refresh(struct ivshmem_producer *end)
 	return ivshmem_producer_room(end);
 }
 
+/*
+ * Ring mode: cookies that came back since the last call, up to cnt; 0 with ready = false when the
+ * consumer started anew or lied. Which of them are true is the caller's to judge.
+ */
+static inline uint32_t
+ivshmem_producer_returned(struct ivshmem_producer *end, uint32_t *cookies, uint32_t cnt)
+{
+	const uint64_t word = ivshmem_load64_acquire(&end->peer->rw);	/* C7 <- P7 */
+	const uint32_t avail = (uint32_t)word - end->ret;
+
+	if (ivshmem_ring_epoch(word) != end->yours) {
+		end->ready = false;
+		return 0;
+	}
+	if (avail > end->ret_cnt) {
+		end->ready = false;
+		end->violated = true;
+		end->bad_index++;
+		return 0;
+	}
+	if (cnt > avail)
+		cnt = avail;
+	for (uint32_t i = 0; i < cnt; i++)
+		cookies[i] = ivshmem_load32(&end->returns[(end->ret + i) & (end->ret_cnt - 1)]);
+	end->ret += cnt;
+	return cnt;
+}
+
 /* Publish the descriptors up to prod, and everything written before. */
 static inline void
 ivshmem_producer_publish(struct ivshmem_producer *end, uint32_t prod)
@@ -155,6 +200,27 @@ ivshmem_consumer_unchanged(const struct ivshmem_consumer *end)
 {
 	ivshmem_fence_acquire();	/* copies before the look; pairs with START's fence (S2) */
 	return ivshmem_ring_epoch(ivshmem_load64(&end->peer->pw)) == end->yours;
+}
+
+/* Ring mode: give the buffer of a descriptor back, visible with the next publish_returns(). */
+static inline void
+ivshmem_consumer_return(struct ivshmem_consumer *end, uint32_t cookie)
+{
+	ivshmem_store32(&end->returns[end->ret++ & (end->ret_cnt - 1)], cookie);
+}
+
+static inline void
+ivshmem_consumer_publish_returns(struct ivshmem_consumer *end)
+{
+	ivshmem_store64_release(&end->own->rw, ivshmem_ring_word(end->mine, end->ret));	/* P7 */
+}
+
+/* Ring mode: a loan of an earlier session came back. */
+static inline void
+ivshmem_consumer_unstale(struct ivshmem_consumer *end)
+{
+	if (--end->stale == 0)
+		ivshmem_store32_release(&end->own->clear, 1);	/* pairs with port_is_settled */
 }
 
 /* Give the descriptors before cons, and in copy mode their buffers, back to the producer. */

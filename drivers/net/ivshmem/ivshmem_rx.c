@@ -3,11 +3,12 @@
  */
 
 /*
- * The receive burst, copy mode: check descriptors, copy payload into mbufs, look again.
+ * The receive bursts: check descriptors, copy payload into mbufs or lend it up, look again.
  *
  * Stages of a ring's turn: (1) load and check descriptors into a private array, asking for their
  * payload; (2) copy each frame into mbufs; (3) second look at the epoch; (4) give the descriptors
- * back. A descriptor that breaks a rule is counted by reason, consumed and dropped.
+ * back. A descriptor that breaks a rule is counted by reason, consumed and dropped. With
+ * zero_copy=1 frames above IVSHMEM_COPYBREAK are lent in step (2), and given back by cookie.
  *
  * Invariants:
  *  X1. A descriptor is loaded once into private memory and checked there; payload addresses come
@@ -22,10 +23,8 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_memcpy.h>
-#include <rte_prefetch.h>
 
-#include "ivshmem_ethdev.h"
-#include "ivshmem_rxtx.h"
+#include "ivshmem_rx_desc.h"
 #include "ivshmem_session.h"
 
 bool
@@ -81,202 +80,6 @@ ivshmem_rx_session(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring)
 	return false;
 }
 
-/* Load a descriptor once. */
-static inline struct ivshmem_desc_shm
-ivshmem_rx_load(const struct ivshmem_consumer *ring, uint32_t idx)
-{
-	const uint64_t *shm = (const uint64_t *)&ring->entries[idx & (ring->size - 1)].desc;
-	struct ivshmem_desc_shm desc;
-	uint64_t words[2];
-
-	words[0] = ivshmem_load64((const struct ivshmem_u64 *)&shm[0]);
-	words[1] = ivshmem_load64((const struct ivshmem_u64 *)&shm[1]);
-	memcpy(&desc, words, sizeof(desc));
-	return desc;
-}
-
-/* The payload of a private descriptor; NULL, counted by reason, when it breaks a rule. */
-static inline const uint8_t *
-ivshmem_rx_payload(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
-		   const struct ivshmem_desc_shm *desc, uint32_t len_min)
-{
-	const struct ivshmem_layout *layout = &rxq->dev->layout;
-
-	if (unlikely((desc->flags & ~IVSHMEM_DESC_KNOWN) != 0)) {
-		rxq->stats.bad_flags++;
-		return NULL;
-	}
-	if (unlikely(desc->section != ring->slot)) {
-		rxq->stats.bad_section++;
-		return NULL;
-	}
-	if (unlikely(desc->buf >= layout->buf_cnt)) {
-		rxq->stats.bad_buffer++;
-		return NULL;
-	}
-	if (unlikely(desc->data_len < len_min ||
-		     (uint32_t)desc->data_off + desc->data_len > layout->buf_len)) {
-		rxq->stats.bad_length++;
-		return NULL;
-	}
-	return ring->section + layout->buf_off + (uint64_t)desc->buf * layout->buf_len +
-		desc->data_off;
-}
-
-/* Append bytes to a frame, adding mbufs as they fill up. False when there is no mbuf. */
-static bool
-ivshmem_rx_append(struct ivshmem_rxq *rxq, struct rte_mbuf *head, struct rte_mbuf **tail,
-		  const uint8_t *data, uint32_t len)
-{
-	while (len > 0) {
-		uint32_t part = RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(*tail));
-
-		if (part == 0) {
-			struct rte_mbuf *next = rte_pktmbuf_alloc(rxq->pool);
-
-			if (next == NULL)
-				return false;
-			(*tail)->next = next;
-			*tail = next;
-			head->nb_segs++;
-			continue;
-		}
-		rte_memcpy(rte_pktmbuf_mtod_offset(*tail, uint8_t *, (*tail)->data_len), data,
-			   part);
-		(*tail)->data_len += part;
-		head->pkt_len += part;
-		data += part;
-		len -= part;
-	}
-	return true;
-}
-
-/* What became of a frame of several pieces, or of several mbufs. */
-enum ivshmem_rx_fate {
-	IVSHMEM_RX_TAKEN,
-	IVSHMEM_RX_DROPPED,
-	IVSHMEM_RX_NOMBUF,	/* stays in the ring */
-};
-
-/*
- * The slow path: any frame that starts at *idx. Moves *idx behind the frame unless it stays. A
- * chain ends within what was published, or it is no chain: chains are published whole.
- */
-static __rte_noinline enum ivshmem_rx_fate
-ivshmem_rx_frame(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring, uint32_t *idx,
-		 struct rte_mbuf *head)
-{
-	enum ivshmem_rx_fate fate = IVSHMEM_RX_TAKEN;
-	uint32_t len_min = IVSHMEM_ABI_FRAME_MIN;
-	struct rte_mbuf *tail = head;
-	uint32_t at = *idx;
-
-	for (uint32_t pieces = 1;; pieces++, at++) {
-		const struct ivshmem_desc_shm desc = ivshmem_rx_load(ring, at);
-		const uint8_t *data = NULL;
-
-		if (pieces > IVSHMEM_ABI_CHAIN_MAX || at == ring->prod) {
-			rxq->stats.bad_chain += fate == IVSHMEM_RX_TAKEN;
-			*idx = at;
-			return IVSHMEM_RX_DROPPED;
-		}
-		if (fate == IVSHMEM_RX_TAKEN) {
-			data = ivshmem_rx_payload(rxq, ring, &desc, len_min);
-			if (data == NULL) {
-				fate = IVSHMEM_RX_DROPPED;
-			} else if (head->pkt_len + desc.data_len > rxq->frame_max) {
-				rxq->stats.too_long++;
-				fate = IVSHMEM_RX_DROPPED;
-			} else if (!ivshmem_rx_append(rxq, head, &tail, data, desc.data_len)) {
-				rxq->stats.nombuf++;
-				return IVSHMEM_RX_NOMBUF;
-			}
-		}
-		len_min = 1;
-		if ((desc.flags & IVSHMEM_DESC_MORE) == 0)
-			break;
-	}
-	*idx = at + 1;
-	return fate;
-}
-
-/* Whether a frame is for somebody else; only asked when the port is not promiscuous. */
-static __rte_noinline bool
-ivshmem_rx_is_foreign(struct ivshmem_rxq *rxq, const struct rte_mbuf *mbuf)
-{
-	const struct rte_ether_hdr *ether = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
-	const struct ivshmem_dev *dev = rxq->dev;
-
-	if (rte_is_same_ether_addr(&ether->dst_addr, &dev->mac) ||
-	    rte_is_broadcast_ether_addr(&ether->dst_addr))
-		return false;
-	if (rte_is_multicast_ether_addr(&ether->dst_addr)) {
-		if (dev->data->all_multicast)
-			return false;
-		for (uint32_t i = 0; i < dev->mc_cnt; i++)
-			if (rte_is_same_ether_addr(&ether->dst_addr, &dev->mc[i]))
-				return false;
-	}
-	rxq->stats.not_mine++;
-	return true;
-}
-
-/* Give a head mbuf back its empty state after a frame was dropped half-way. */
-static void
-ivshmem_rx_empty(struct rte_mbuf *head)
-{
-	rte_pktmbuf_free(head->next);
-	rte_pktmbuf_reset(head);
-}
-
-/* Copy the frame at *idx into mbuf and move *idx on. */
-static inline enum ivshmem_rx_fate
-ivshmem_rx_one(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
-	       const struct ivshmem_desc_shm *desc, uint32_t *idx, struct rte_mbuf *mbuf)
-{
-	enum ivshmem_rx_fate fate = IVSHMEM_RX_TAKEN;
-
-	if (likely(desc->flags == 0 && desc->data_len <= rxq->room)) {
-		const uint8_t *data = ivshmem_rx_payload(rxq, ring, desc, IVSHMEM_ABI_FRAME_MIN);
-
-		(*idx)++;
-		if (unlikely(data == NULL))
-			return IVSHMEM_RX_DROPPED;
-		if (unlikely(desc->data_len > rxq->frame_max)) {
-			rxq->stats.too_long++;
-			return IVSHMEM_RX_DROPPED;
-		}
-		mbuf->pkt_len = desc->data_len;
-		mbuf->data_len = desc->data_len;
-		rte_memcpy(rte_pktmbuf_mtod(mbuf, void *), data, desc->data_len);
-	} else {
-		fate = ivshmem_rx_frame(rxq, ring, idx, mbuf);
-	}
-	if (unlikely(rxq->filter) && fate == IVSHMEM_RX_TAKEN &&
-	    ivshmem_rx_is_foreign(rxq, mbuf))
-		fate = IVSHMEM_RX_DROPPED;
-	if (unlikely(fate != IVSHMEM_RX_TAKEN))
-		ivshmem_rx_empty(mbuf);
-	mbuf->port = rxq->port_id;
-	return fate;
-}
-
-/* Stage 1: private copies of up to cnt descriptors; their payload is asked for. */
-static inline void
-ivshmem_rx_stage(const struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring, uint32_t idx,
-		 uint32_t cnt, struct ivshmem_desc_shm *stage)
-{
-	const struct ivshmem_layout *layout = &rxq->dev->layout;
-	const uint8_t *bufs = ring->section + layout->buf_off;
-
-	for (uint32_t i = 0; i < cnt; i++) {
-		stage[i] = ivshmem_rx_load(ring, idx + i);
-		if (likely(stage[i].buf < layout->buf_cnt))
-			rte_prefetch0(bufs + (uint64_t)stage[i].buf * layout->buf_len +
-				      stage[i].data_off);
-	}
-}
-
 /* Segment: remember which port the source addresses belong to, at most once a tick each. */
 static __rte_noinline void
 ivshmem_rx_learn(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
@@ -312,14 +115,56 @@ ivshmem_rx_mbufs(struct ivshmem_rxq *rxq, struct rte_mbuf **bufs, uint32_t cnt)
 	return cnt;
 }
 
+/* Copy the frame at *idx into mbuf, or lend it, and move *idx on. */
+static inline enum ivshmem_rx_fate
+ivshmem_rx_one(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring,
+	       const struct ivshmem_desc_shm *desc, uint32_t *idx, struct rte_mbuf *mbuf, bool lend)
+{
+	enum ivshmem_rx_fate fate = IVSHMEM_RX_TAKEN;
+	const bool lent = lend && ivshmem_rx_may_lend(rxq, ring, desc->data_len, 1);
+
+	if (likely(desc->flags == 0 && (lent || desc->data_len <= rxq->room))) {
+		const uint8_t *data = ivshmem_rx_payload(rxq, ring, desc, IVSHMEM_ABI_FRAME_MIN);
+
+		if (likely(data != NULL) && unlikely(desc->data_len > rxq->frame_max)) {
+			rxq->stats.too_long++;
+			data = NULL;
+		}
+		(*idx)++;
+		rxq->stats.lent += data != NULL && lent;
+		if (likely(data != NULL) && lent)
+			ivshmem_loan_lend(rxq->loans, ring, desc,
+					  (uint8_t *)(uintptr_t)data - desc->data_off,
+					  rxq->dev->layout.buf_len, mbuf);
+		else if (lend && desc->data_len > IVSHMEM_COPYBREAK)
+			ivshmem_consumer_return(ring, desc->cookie);
+		if (unlikely(data == NULL))
+			return IVSHMEM_RX_DROPPED;
+		mbuf->pkt_len = desc->data_len;
+		mbuf->data_len = desc->data_len;
+		if (!lent)
+			rte_memcpy(rte_pktmbuf_mtod(mbuf, void *), data, desc->data_len);
+	} else {
+		fate = ivshmem_rx_frame(rxq, ring, idx, mbuf);
+	}
+	if (unlikely(rxq->filter) && fate == IVSHMEM_RX_TAKEN &&
+	    ivshmem_rx_is_foreign(rxq, mbuf))
+		fate = IVSHMEM_RX_DROPPED;
+	if (unlikely(fate != IVSHMEM_RX_TAKEN))
+		ivshmem_rx_empty(mbuf);
+	mbuf->port = rxq->port_id;
+	return fate;
+}
+
 /* One ring's turn: up to nb_bufs frames. */
 static inline uint32_t
 ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct rte_mbuf **bufs,
-		uint32_t nb_bufs)
+		uint32_t nb_bufs, bool lend)
 {
 	struct ivshmem_desc_shm stage[IVSHMEM_RX_STAGE];
 	enum ivshmem_rx_fate fate = IVSHMEM_RX_TAKEN;
 	uint32_t batch = IVSHMEM_RX_STAGE;
+	const uint32_t returned = ring->ret;
 	uint32_t idx = ring->cons;
 	uint32_t frames = 0;
 	uint64_t bytes = 0;
@@ -337,12 +182,12 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 		if (unlikely(cnt == 0))
 			break;
 		fresh += cnt;
-		ivshmem_rx_stage(rxq, ring, first, cnt, stage);
+		ivshmem_rx_stage(rxq, ring, first, cnt, stage, lend);
 		/* a chain moves idx past what was staged: then stage anew */
 		for (uint32_t i = 0; i < cnt && idx == first + i; i++) {
 			struct rte_mbuf *mbuf = bufs[frames];
 
-			fate = ivshmem_rx_one(rxq, ring, &stage[i], &idx, mbuf);
+			fate = ivshmem_rx_one(rxq, ring, &stage[i], &idx, mbuf, lend);
 			if (unlikely(fate == IVSHMEM_RX_NOMBUF))
 				break;
 			if (likely(fate == IVSHMEM_RX_TAKEN)) {
@@ -364,6 +209,8 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 		return 0;
 	}
 	ivshmem_consumer_release(ring, idx);
+	if (lend && ring->ret != returned)
+		ivshmem_consumer_publish_returns(ring);
 	if (rxq->learned != NULL)
 		ivshmem_rx_learn(rxq, ring, bufs, frames);
 	rxq->stats.packets += frames;
@@ -371,10 +218,9 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 	return frames;
 }
 
-uint16_t
-ivshmem_rx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+static inline uint16_t
+ivshmem_rx_rings(struct ivshmem_rxq *rxq, struct rte_mbuf **bufs, uint16_t nb_bufs, bool lend)
 {
-	struct ivshmem_rxq *rxq = queue;
 	uint32_t received = 0;
 
 	if (unlikely(ivshmem_load32(&rxq->list_want) != ivshmem_load32(&rxq->list_taken)))
@@ -387,7 +233,28 @@ ivshmem_rx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 			rxq->list_at = 0;
 		if (likely(ring->ready) || ivshmem_rx_session(rxq, ring))
 			received += ivshmem_rx_ring(rxq, ring, bufs + received,
-						    nb_bufs - received);
+						    nb_bufs - received, lend);
 	}
+	return received;
+}
+
+uint16_t
+ivshmem_rx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+{
+	return ivshmem_rx_rings(queue, bufs, nb_bufs, false);
+}
+
+uint16_t
+ivshmem_rx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+{
+	struct ivshmem_rxq *rxq = queue;
+	uint16_t received;
+
+	if (unlikely(rte_spinlock_trylock(&rxq->loans->lock) == 0))
+		return 0;	/* somebody gives loans back just now */
+	rxq->loans->bursts++;
+	ivshmem_loans_drain(rxq->loans);
+	received = ivshmem_rx_rings(rxq, bufs, nb_bufs, true);
+	rte_spinlock_unlock(&rxq->loans->lock);
 	return received;
 }

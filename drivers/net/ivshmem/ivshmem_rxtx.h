@@ -11,7 +11,8 @@
  *
  * Invariants:
  *  Q1. Buffers of a destination are used in a fixed cycle, and come back in that order with the
- *      consumer's index; so at most min(size, buf_cnt) descriptors are out and no free list exists.
+ *      consumer's index; so at most min(size, cycle_cnt) descriptors are out and no free list
+ *      exists. For a consumer that keeps buffers half of them are the flight's.
  *  Q2. The thread in a burst owns the queue; the control thread leaves requests in want and the
  *      ring list, which the burst takes up at its next start.
  *  Q3. A destination with room does not look at the consumer by itself; the control thread has it
@@ -27,11 +28,14 @@
 #include <rte_mempool.h>
 
 #include "ivshmem_abi.h"
+#include "ivshmem_flight.h"
+#include "ivshmem_loan.h"
 #include "ivshmem_ring.h"
 
 #define IVSHMEM_QUEUES_MAX	8u	/* Rx and Tx queues of a port, each */
 #define IVSHMEM_RX_STAGE	32u	/* descriptors looked at before their payload is copied */
 #define IVSHMEM_FRAME_OVERHEAD	18u	/* Ethernet header and a VLAN tag */
+#define IVSHMEM_COPYBREAK	256u	/* frames up to this are copied, also with zero_copy=1 */
 #define IVSHMEM_MTU_MAX		9600u
 #define IVSHMEM_FRAME_MAX	(IVSHMEM_MTU_MAX + IVSHMEM_FRAME_OVERHEAD)
 
@@ -50,6 +54,7 @@ struct ivshmem_rx_stats {
 	uint64_t too_long;		/* frame longer than the MTU allows, or than one mbuf */
 	uint64_t not_mine;		/* not promiscuous, and for another address */
 	uint64_t discarded;		/* the sender started anew while its frames were copied */
+	uint64_t lent;			/* frames whose buffers went up to the application */
 	uint64_t arms;			/* times that the queue armed */
 	uint64_t wakes;			/* times that its eventfd was signalled meanwhile */
 	uint64_t spurious_wakes;	/* of them: nothing was received until it armed again */
@@ -63,6 +68,7 @@ struct ivshmem_tx_stats {
 	uint64_t full;			/* bursts cut short: no descriptor or no buffer */
 	uint64_t too_long;		/* frame longer than IVSHMEM_FRAME_MAX or than 64 pieces */
 	uint64_t too_short;		/* frame shorter than an Ethernet header */
+	uint64_t passed;		/* frames passed on where they lay */
 	uint64_t dropped;		/* segment: frames that no port got */
 	uint64_t to_self;		/* of them: for an address of the own port */
 };
@@ -107,6 +113,7 @@ struct ivshmem_rxq {
 	struct ivshmem_dev *dev;
 	struct ivshmem_consumer *rings;	/* all that could lead here: source slot, Tx queue */
 	struct rte_mempool *pool;
+	struct ivshmem_loans *loans;	/* zero_copy=1, with the rings; else NULL */
 	uint64_t *learned;		/* segment: what each ring's last frame taught */
 	uint16_t *list;			/* rings in use: two lists of ring_cnt, see list_sel */
 	uint32_t ring_cnt;
@@ -129,6 +136,9 @@ struct ivshmem_rxq {
 	uint16_t desc_cnt;		/* as asked for at setup */
 };
 
+#define IVSHMEM_DEST_OPEN	1u	/* it runs: frames may be sent */
+#define IVSHMEM_DEST_FOREIGN	2u	/* and may lie in a third port's section */
+
 /* The way from a Tx queue to one other port. */
 struct ivshmem_dest {
 	struct ivshmem_producer ring;
@@ -138,10 +148,11 @@ struct ivshmem_dest {
 	uint32_t limit;			/* descriptors that may be out */
 	uint32_t buf_first;		/* the destination's share of the section's buffers */
 	uint32_t buf_cnt;
+	uint32_t cycle_cnt;		/* of them, the first so many are used in turn (Q1) */
 	uint32_t buf_next;
 	uint32_t slot;			/* the port at the other end */
 	uint32_t rxq;			/* its Rx queue that the ring leads to */
-	struct ivshmem_u32 open;	/* 1 = it runs: frames may be sent; by control thread */
+	struct ivshmem_u32 open;	/* IVSHMEM_DEST_*, by control thread */
 	struct ivshmem_u32 want;	/* looks << 16 | Rx queue to lead to; by control thread */
 	uint32_t want_seen;
 	uint32_t anew_done;
@@ -149,6 +160,11 @@ struct ivshmem_dest {
 	uint32_t rung;			/* the sleep that it was rung for last */
 	const struct ivshmem_rxq_shm *line;	/* of that Rx queue */
 	struct ivshmem_dest_stats stats;
+	struct ivshmem_flight flight;	/* of a consumer in ring mode */
+	struct ivshmem_u32 bars;	/* counts sessions that ended with slots out */
+	struct ivshmem_u32 settled;	/* the last of bars that nobody uses any more; by control */
+	uint64_t unsettled_ms;		/* control thread: since when it is not */
+	bool gated;			/* control thread: not settled once since the start */
 };
 
 struct ivshmem_txq {
@@ -172,6 +188,8 @@ struct ivshmem_txq {
 };
 
 uint16_t ivshmem_rx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
+/* zero_copy=1 */
+uint16_t ivshmem_rx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
 /* Region of 2 ports, a wire. */
 uint16_t ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
 /* More ports, a segment. */
@@ -198,6 +216,22 @@ uint32_t ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 			 struct rte_mbuf **bufs, uint32_t cnt);
 /* Give back the mbufs of frames that are in the region. */
 void ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt);
+
+/* Steps for consumers in ring mode, ivshmem_tx_lend.c. */
+
+/* As ivshmem_tx_fill(). Mbufs whose buffer was passed on are held; tx_free() leaves them alive. */
+uint32_t ivshmem_tx_fill_lend(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
+			      struct rte_mbuf **bufs, uint32_t cnt);
+/* What was filled since the last publish is not going to be: as if it never was. */
+void ivshmem_tx_lend_undo(struct ivshmem_dest *dest);
+/* The ring is ready: which buffers serve which frames. */
+void ivshmem_tx_lend_ready(struct ivshmem_dest *dest);
+/* The ring's session ended: what is out is not used again before it is settled. */
+void ivshmem_tx_lend_bar(struct ivshmem_dest *dest);
+/* Take back what the consumer returned, about cnt buffers. Returns how many. */
+uint32_t ivshmem_tx_lend_reap(struct ivshmem_dest *dest, uint32_t cnt);
+/* Let everything go, whoever uses it: the port closes. */
+void ivshmem_tx_lend_drop(struct ivshmem_dest *dest);
 
 /*
  * Control thread: have the Rx queue poll the rings numbered in list, and do what else was left for

@@ -12,6 +12,8 @@
  *  S3. What the directory says is bounded before it becomes an address.
  *  S4. prev stays as it is when the epoch that ends moved nothing: the other end may have missed
  *      that epoch, and still has to learn how the one before ended.
+ *  S5. clear is 0 before yours changes and 1 when no loan of an earlier session is out: who sees
+ *      the present epoch in yours and then 1 in clear knows that nothing from before is in use.
  * Ordering: P3 <-> C3 (yours), P4 <-> C4 (directory), P1, P2 as in ivshmem_ring.h.
  */
 
@@ -58,6 +60,7 @@ ivshmem_producer_start(struct ivshmem_producer *end, void *section, uint64_t des
 	ivshmem_fence_release();	/* no new size under the old dir_epoch */
 	ivshmem_store32(&own->desc_cnt, desc_cnt);
 	ivshmem_store64(&own->desc_off, desc_off);
+	ivshmem_store32(&own->flight, end->flight);
 	if ((uint32_t)prev != 0 && prev_yours != 0) {	/* S4; else a START that died saved it */
 		ivshmem_store64(&own->prev, prev);
 		ivshmem_store32(&own->prev_yours, prev_yours);
@@ -76,10 +79,51 @@ ivshmem_producer_start(struct ivshmem_producer *end, void *section, uint64_t des
 	end->entries = (void *)((uint8_t *)section + desc_off);
 }
 
+/*
+ * How the consumer of this epoch gives buffers back. 0, -EAGAIN while it is not told, -EINVAL when
+ * it is impossible (S3), -ENOTSUP when this end can not send in that way.
+ */
+static int
+ivshmem_producer_learn_mode(struct ivshmem_producer *end, uint32_t epoch)
+{
+	const struct ivshmem_cons_shm *peer = end->peer;
+	const struct ivshmem_layout *layout = end->layout;
+	uint32_t copybreak;
+	uint64_t ret_off;
+	uint32_t ret_cnt;
+	uint32_t mode;
+
+	if (ivshmem_load32_acquire(&peer->dir_epoch) != epoch)			/* C4 <- P4 */
+		return -EAGAIN;
+	mode = ivshmem_load32(&peer->return_mode);
+	ret_cnt = ivshmem_load32(&peer->ret_cnt);
+	ret_off = ivshmem_load64(&peer->ret_off);
+	copybreak = ivshmem_load32(&peer->copybreak);
+	ivshmem_fence_acquire();
+	if (ivshmem_load32(&peer->dir_epoch) != epoch)
+		return -EAGAIN;
+	end->ret_cnt = 0;
+	end->ret = 0;
+	end->copybreak = copybreak;
+	if (mode == IVSHMEM_RETURN_COPY)
+		return 0;
+	if (mode != IVSHMEM_RETURN_RING || layout == NULL || end->flight == 0)
+		return -ENOTSUP;
+	if (ret_cnt < IVSHMEM_ABI_RING_MIN || ret_cnt > layout->ring_slots ||
+	    (ret_cnt & (ret_cnt - 1)) != 0 || ret_off % IVSHMEM_ABI_LINE != 0 ||
+	    ret_off < layout->ring_off ||
+	    ret_off > layout->ring_off + layout->ring_len - ret_cnt * IVSHMEM_ABI_RETURN_LEN)
+		return -EINVAL;
+	end->ret_cnt = ret_cnt;
+	end->returns = (const void *)(end->peer_section + ret_off);
+	return 0;
+}
+
 enum ivshmem_ring_todo
 ivshmem_producer_poll(struct ivshmem_producer *end)
 {
 	uint32_t epoch;
+	int ret;
 
 	if (end->ready)
 		return IVSHMEM_RING_USE;
@@ -98,7 +142,13 @@ ivshmem_producer_poll(struct ivshmem_producer *end)
 		return IVSHMEM_RING_ADOPT;
 	if (ivshmem_load32_acquire(&end->peer->yours) != end->mine)		/* C3 <- P3 */
 		return IVSHMEM_RING_WAIT;
-	if (ivshmem_load32(&end->peer->return_mode) != IVSHMEM_RETURN_COPY)
+	ret = ivshmem_producer_learn_mode(end, epoch);
+	if (ret == -EINVAL) {
+		end->bad_index++;
+		end->violated = true;
+		return IVSHMEM_RING_BUMP;
+	}
+	if (ret != 0)
 		return IVSHMEM_RING_WAIT;
 	end->ready = true;
 	return IVSHMEM_RING_USE;
@@ -134,6 +184,17 @@ ivshmem_producer_adopt(struct ivshmem_producer *end)
 	ivshmem_store32_release(&own->yours, end->yours);			/* P3 */
 }
 
+/* Loans of the session that ends are stale. */
+static void
+ivshmem_consumer_end_session(struct ivshmem_consumer *end)
+{
+	end->session++;
+	end->stale += end->out;
+	end->out = 0;
+	end->ret = 0;
+	ivshmem_store32_release(&end->own->clear, 0);	/* S5 */
+}
+
 void
 ivshmem_consumer_start(struct ivshmem_consumer *end)
 {
@@ -145,19 +206,22 @@ ivshmem_consumer_start(struct ivshmem_consumer *end)
 	end->mine = ivshmem_epoch_next(ivshmem_ring_epoch(prev));
 	ivshmem_backoff_arm(&end->violated, &end->backoff, &end->backoff_cnt);
 
+	ivshmem_consumer_end_session(end);
 	ivshmem_store32_release(&own->yours, 0);
-	ivshmem_store32_release(&own->clear, 0);
 	ivshmem_store32_release(&own->dir_epoch, 0);
 	ivshmem_fence_release();
-	ivshmem_store32(&own->ret_cnt, 0);
-	ivshmem_store64(&own->ret_off, 0);
-	ivshmem_store32(&own->return_mode, IVSHMEM_RETURN_COPY);
+	ivshmem_store32(&own->ret_cnt, end->ret_cnt);
+	ivshmem_store64(&own->ret_off, end->ret_off);
+	ivshmem_store32(&own->copybreak, end->copybreak);
+	ivshmem_store32(&own->return_mode, end->ret_cnt != 0 ? IVSHMEM_RETURN_RING :
+			IVSHMEM_RETURN_COPY);
 	if ((uint32_t)prev != 0)	/* S4 */
 		ivshmem_store64(&own->prev, prev);
 	ivshmem_store32_release(&own->dir_epoch, end->mine);			/* P4 */
 	ivshmem_store64_release(&own->rw, ivshmem_ring_word(end->mine, 0));
 	ivshmem_store64_release(&own->cw, ivshmem_ring_word(end->mine, 0));	/* P2 */
-	ivshmem_store32_release(&own->clear, 1);
+	if (end->stale == 0)
+		ivshmem_store32_release(&own->clear, 1);
 
 	end->yours = 0;
 	end->cons = 0;
@@ -205,6 +269,16 @@ ivshmem_consumer_left_behind(const struct ivshmem_consumer *end)
 	return end->prod - end->cons;
 }
 
+/* The producer leads its ring elsewhere: show that nothing of it is in use, as soon as it is so. */
+static void
+ivshmem_consumer_part(struct ivshmem_consumer *end)
+{
+	ivshmem_consumer_end_session(end);
+	ivshmem_store32_release(&end->own->yours, 0);
+	if (end->stale == 0)
+		ivshmem_store32_release(&end->own->clear, 1);
+}
+
 int
 ivshmem_consumer_adopt(struct ivshmem_consumer *end, const struct ivshmem_layout *layout)
 {
@@ -212,6 +286,7 @@ ivshmem_consumer_adopt(struct ivshmem_consumer *end, const struct ivshmem_layout
 	const uint32_t epoch = ivshmem_ring_epoch(ivshmem_load64_acquire(&end->peer->pw));
 	uint64_t desc_off;
 	uint32_t desc_cnt;
+	uint32_t flight;
 	uint32_t lost;
 
 	if (ivshmem_load32_acquire(&end->peer->dir_epoch) != epoch)		/* C4 <- P4 */
@@ -230,8 +305,10 @@ ivshmem_consumer_adopt(struct ivshmem_consumer *end, const struct ivshmem_layout
 	    (desc_cnt & (desc_cnt - 1)) != 0 || desc_off % IVSHMEM_ABI_LINE != 0 ||
 	    desc_off < layout->ring_off ||
 	    desc_off > layout->ring_off + layout->ring_len - desc_cnt * IVSHMEM_ABI_DESC_LEN) {
-		if (desc_cnt == 0)	/* unused: nothing wrong */
+		if (desc_cnt == 0) {	/* unused: nothing wrong */
+			ivshmem_consumer_part(end);
 			return -EAGAIN;
+		}
 		end->bad_dir++;
 		end->violated = true;
 		return -EINVAL;
@@ -240,11 +317,14 @@ ivshmem_consumer_adopt(struct ivshmem_consumer *end, const struct ivshmem_layout
 	end->size = desc_cnt;
 	end->cons = 0;
 	end->prod = 0;
-	ivshmem_store32_release(&own->clear, 0);
+	flight = ivshmem_load32(&end->peer->flight);	/* a lie costs speed, no more */
+	end->out_max = (flight < end->ret_cnt ? flight : end->ret_cnt) / 2;
+	ivshmem_consumer_end_session(end);
 	ivshmem_store64_release(&own->rw, ivshmem_ring_word(end->mine, 0));
 	ivshmem_store64_release(&own->cw, ivshmem_ring_word(end->mine, 0));	/* P2 */
 	end->yours = epoch;
 	ivshmem_store32_release(&own->yours, epoch);				/* P3 */
-	ivshmem_store32_release(&own->clear, 1);
+	if (end->stale == 0)
+		ivshmem_store32_release(&own->clear, 1);
 	return 0;
 }

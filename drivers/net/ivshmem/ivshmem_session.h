@@ -38,13 +38,19 @@
 void ivshmem_producer_start(struct ivshmem_producer *end, void *section, uint64_t desc_off,
 			    uint32_t desc_cnt);
 
-/* What to do next; looks at the consumer's words when the end is not ready. */
+/*
+ * What to do next; looks at the consumer's words when the end is not ready. A consumer in ring mode
+ * is waited for unless the end has a layout and buffers for it; then ret_cnt is not 0 when ready.
+ */
 enum ivshmem_ring_todo ivshmem_producer_poll(struct ivshmem_producer *end);
 
 /* ADOPT. The caller has settled. Counts in "lost" what the earlier consumer left behind. */
 void ivshmem_producer_adopt(struct ivshmem_producer *end);
 
-/* START, or BUMP, in copy mode: no loan is ever out. */
+/*
+ * START, or BUMP. ret_cnt, ret_off and returns say which mode; loans of earlier sessions are stale
+ * from then on.
+ */
 void ivshmem_consumer_start(struct ivshmem_consumer *end);
 
 enum ivshmem_ring_todo ivshmem_consumer_poll(struct ivshmem_consumer *end);

@@ -20,9 +20,8 @@
 #include <rte_mbuf.h>
 #include <rte_memcpy.h>
 
-#include "ivshmem_ethdev.h"
-#include "ivshmem_rxtx.h"
 #include "ivshmem_session.h"
+#include "ivshmem_tx_desc.h"
 
 /* Lead the ring to another Rx queue of the other port: its queue count changed. */
 static void
@@ -36,6 +35,7 @@ ivshmem_tx_lead(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t rxq
 	struct ivshmem_section_shm *other;
 
 	ring->ready = false;
+	ivshmem_tx_lend_bar(dest);
 	if (ivshmem_producer_poll(ring) == IVSHMEM_RING_ADOPT)
 		ivshmem_producer_adopt(ring);	/* counts what the old Rx queue left behind */
 	ivshmem_producer_start(ring, own, desc_off, 0);
@@ -108,6 +108,8 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 	dest->want_seen = want;
 	todo = anew != dest->anew_done ? IVSHMEM_RING_BUMP : ivshmem_producer_poll(ring);
 	dest->anew_done = anew;
+	if (todo == IVSHMEM_RING_BUMP || todo == IVSHMEM_RING_ADOPT)
+		ivshmem_tx_lend_bar(dest);
 	if (todo == IVSHMEM_RING_BUMP) {
 		ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
 		ivshmem_tx_meet(txq, dest);
@@ -118,6 +120,8 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 		todo = ivshmem_producer_poll(ring);
 	}
 	dest->next = ring->prod;
+	if (todo == IVSHMEM_RING_USE)
+		ivshmem_tx_lend_ready(dest);
 	return todo == IVSHMEM_RING_USE;
 }
 
@@ -130,49 +134,6 @@ ivshmem_tx_room(struct ivshmem_dest *dest, uint32_t want)
 	if (dest->limit - (dest->next - ring->cons) < want)
 		ivshmem_producer_refresh(ring);
 	return dest->limit - (dest->next - ring->cons);
-}
-
-/* The next buffer of the cycle (Q1). */
-static inline uint32_t
-ivshmem_tx_buffer(struct ivshmem_dest *dest)
-{
-	const uint32_t buf = dest->buf_next;
-
-	dest->buf_next = buf + 1 == dest->buf_first + dest->buf_cnt ? dest->buf_first : buf + 1;
-	return buf;
-}
-
-/*
- * A descriptor as two words: the burst loop stores these and nothing else, and what does not change
- * from frame to frame is in the template already.
- */
-struct ivshmem_tx_template {
-	uint64_t low;		/* section; flags and buffer are added */
-	uint64_t high;		/* offset and generation; length and slot are added */
-};
-
-static inline struct ivshmem_tx_template
-ivshmem_tx_template(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest)
-{
-	return (struct ivshmem_tx_template) {
-		.low = txq->slot,
-		.high = txq->headroom | (uint64_t)(dest->ring.mine & UINT16_MAX) << 32,
-	};
-}
-
-static inline void
-ivshmem_tx_describe(struct ivshmem_entry_shm *entries, struct ivshmem_tx_template words,
-		    uint32_t slot, uint32_t buf, uint32_t len, uint32_t flags)
-{
-	words.low |= flags << 16 | (uint64_t)buf << 32;
-	words.high |= (uint64_t)len << 16 | (uint64_t)slot << 48;
-	memcpy(&entries[slot].desc, &words, sizeof(words));
-}
-
-static inline uint8_t *
-ivshmem_tx_data(const struct ivshmem_txq *txq, uint32_t buf)
-{
-	return txq->bufs + (uint64_t)buf * txq->buf_len + txq->headroom;
 }
 
 uint32_t
@@ -195,20 +156,18 @@ ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
 	return pieces;
 }
 
-/* Gather a frame's segments into as many buffers as it needs. */
-static void
+void
 ivshmem_tx_gather(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 		  const struct rte_mbuf *mbuf, uint32_t pieces)
 {
-	const struct ivshmem_tx_template words = ivshmem_tx_template(txq, dest);
 	const struct rte_mbuf *segment = mbuf;
 	uint32_t left = mbuf->pkt_len;
 	uint32_t taken = 0;
 
 	for (; pieces > 0; pieces--, dest->next++) {
 		const uint32_t len = RTE_MIN(left, txq->room);
-		const uint32_t buf = ivshmem_tx_buffer(dest);
-		uint8_t *data = ivshmem_tx_data(txq, buf);
+		struct ivshmem_desc_shm desc = ivshmem_tx_place(txq, dest);
+		uint8_t *data = ivshmem_tx_data(txq, desc.buf);
 
 		/* the first descriptor of a frame holds its header: room >= 128 > 14 */
 		for (uint32_t filled = 0; filled < len && segment != NULL;) {
@@ -224,8 +183,9 @@ ivshmem_tx_gather(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 			}
 		}
 		left -= len;
-		ivshmem_tx_describe(dest->ring.entries, words, dest->next & (dest->ring.size - 1),
-				    buf, len, left > 0 ? IVSHMEM_DESC_MORE : 0);
+		desc.data_len = len;
+		desc.flags = left > 0 ? IVSHMEM_DESC_MORE : 0;
+		ivshmem_tx_put(dest, &desc);
 	}
 }
 
@@ -253,6 +213,7 @@ ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt)
 	uint32_t first = 0;	/* of the run that ends before i */
 	uint32_t i;
 
+	ivshmem_loan_batch_begin();
 	for (i = 0; i < cnt; i++) {
 		struct rte_mbuf *mbuf = bufs[i];
 		uint32_t next = i;
@@ -271,6 +232,7 @@ ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt)
 	}
 	if (cnt > first)
 		rte_mempool_put_bulk(bufs[first]->pool, (void **)&bufs[first], cnt - first);
+	ivshmem_loan_batch_end();
 }
 
 uint32_t
@@ -283,8 +245,8 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	const uint32_t mask = dest->ring.size - 1;
 	const uint32_t len_max = txq->room;
 	const uint32_t buf_len = txq->buf_len;
-	const uint32_t buf_end = dest->buf_first + dest->buf_cnt;
-	uint32_t room = ivshmem_tx_room(dest, cnt);
+	const uint32_t buf_end = dest->buf_first + dest->cycle_cnt;
+	uint32_t room;
 	uint32_t buf = dest->buf_next;
 	uint8_t *data = ivshmem_tx_data(txq, buf);
 	uint32_t next = dest->next;
@@ -292,6 +254,9 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	uint64_t bytes = 0;
 	uint32_t done;
 
+	if (dest->ring.ret_cnt != 0)
+		return ivshmem_tx_fill_lend(txq, dest, bufs, cnt);
+	room = ivshmem_tx_room(dest, cnt);
 	for (done = 0; done < cnt; done++) {
 		const struct rte_mbuf *mbuf = bufs[done];
 		const uint32_t len = mbuf->data_len;
@@ -358,7 +323,7 @@ ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 		txq->stats.bytes += dest->bytes;
 		txq->stats.full += sent < nb_bufs;
 	} else {	/* the peer went while we wrote: the frames stay the caller's */
-		dest->next = ring->prod;
+		ivshmem_tx_lend_undo(dest);
 		sent = 0;
 	}
 	dest->frames = 0;

@@ -154,7 +154,7 @@ ivshmem_tx_publish(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 		dest->stats.packets += dest->frames;
 	} else {
 		ring->lost += dest->next - ring->prod;
-		dest->next = ring->prod;
+		ivshmem_tx_lend_undo(dest);
 	}
 	dest->frames = 0;
 	dest->bytes = 0;

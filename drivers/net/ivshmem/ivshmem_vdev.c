@@ -360,6 +360,7 @@ RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem,
 	"port=<0-1023> "
 	"mac=<address> "
 	"full=<drop|wait> "
+	"zero_copy=<0|1> "
 	"create=<0|1> "
 	"size=<bytes>[K|M|G] "
 	"ports=<2-1024> "

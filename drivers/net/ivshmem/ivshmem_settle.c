@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * Buffers that were lent: when they may be used again after a restart, and who waits for them.
+ *
+ * A buffer comes back by its cookie. One that was out when a session or a life ended never does:
+ * the port that had it may have died, or passed it on. It is used again when the ports that are
+ * there show that nothing of earlier sessions is in use (S5), which is looked at here, once a
+ * heartbeat; or after IVSHMEM_RECLAIM_MS, counted: then who still looks at it may see other frames.
+ *
+ * Threads: alarm thread and the application's control thread, under dev->lock.
+ */
+
+#include <time.h>
+
+#include "ivshmem_ethdev.h"
+#include "ivshmem_log.h"
+#include "ivshmem_settle.h"
+
+#define IVSHMEM_RECLAIM_MS	60000u
+#define IVSHMEM_CLOSE_MS	1000u	/* what closing waits for loans */
+#define IVSHMEM_CLOSE_STEP_NS	1000000
+
+/* Nobody is in the slot: it left, or the server saw its end. */
+static bool
+ivshmem_settle_is_gone(const struct ivshmem_dev *dev, uint32_t slot)
+{
+	const struct ivshmem_peer *peer = &dev->peers[slot];
+
+	return slot != dev->port.slot &&
+		(peer->state == IVSHMEM_PORT_RESET || (!peer->alive && peer->left));
+}
+
+/* All ports that are there show that nothing of the source's earlier sessions is in use. */
+static bool
+ivshmem_settle_is_clear(const struct ivshmem_dev *dev, uint32_t source)
+{
+	for (uint32_t by = 0; by < dev->layout.port_cnt; by++)
+		if (by != source && !ivshmem_settle_is_gone(dev, by) &&
+		    !ivshmem_port_is_clear(&dev->port, source, by))
+			return false;
+	return true;
+}
+
+static bool
+ivshmem_settle_is_overdue(struct ivshmem_dev *dev, const char *what, uint32_t slot,
+			  uint64_t since_ms)
+{
+	if (ivshmem_now_ms() - since_ms < IVSHMEM_RECLAIM_MS)
+		return false;
+	dev->reclaims++;
+	IVSHMEM_LOG(WARNING, "%s: buffers lent %s %" PRIu32 " did not come back for %u s: they are "
+		    "used again; who still looks at them may see other frames",
+		    dev->data->name, what, slot, IVSHMEM_RECLAIM_MS / 1000);
+	return true;
+}
+
+/*
+ * Own buffers that were out in an earlier life, with anybody: asked only when the queues share them
+ * out in another way than then, so that a port can hold up no more than what goes to it.
+ */
+static void
+ivshmem_settle_own(struct ivshmem_dev *dev)
+{
+	const uint32_t own = dev->port.slot;
+	bool clear = ivshmem_settle_is_clear(dev, own);
+
+	for (uint32_t slot = 0; clear && slot < dev->layout.port_cnt; slot++)
+		if (slot != own && !dev->peers[slot].alive)	/* may have passed them on */
+			clear = ivshmem_settle_is_clear(dev, slot);
+	if (clear || ivshmem_settle_is_overdue(dev, "in an earlier life of port", own,
+					       dev->settling_ms))
+		dev->settling = false;
+}
+
+/* Slots that were out with a port whose session ended. */
+static void
+ivshmem_settle_dest(struct ivshmem_dev *dev, struct ivshmem_dest *dest)
+{
+	const uint32_t bars = ivshmem_load32(&dest->bars);
+
+	if (bars == ivshmem_load32(&dest->settled)) {
+		dest->unsettled_ms = 0;
+		return;
+	}
+	if (dest->unsettled_ms == 0)
+		dest->unsettled_ms = ivshmem_now_ms();
+	if ((ivshmem_port_is_clear(&dev->port, dev->port.slot, dest->slot) &&
+	     ivshmem_settle_is_clear(dev, dest->slot)) ||
+	    ivshmem_settle_is_overdue(dev, "to port", dest->slot, dest->unsettled_ms))
+		ivshmem_store32_release(&dest->settled, bars);	/* pairs with lend_ready */
+	if (bars == ivshmem_load32(&dest->settled))
+		dest->gated = false;
+}
+
+void
+ivshmem_settle_start(struct ivshmem_dev *dev, uint16_t txq_cnt_before)
+{
+	dev->settling = txq_cnt_before != 0 && txq_cnt_before != dev->data->nb_tx_queues;
+	dev->settling_ms = ivshmem_now_ms();
+	if (dev->settling)
+		ivshmem_settle_own(dev);
+}
+
+bool
+ivshmem_settle_port(struct rte_eth_dev *eth_dev, uint32_t slot)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	bool settled = !dev->settling;
+
+	for (uint16_t queue = 0; settled && queue < eth_dev->data->nb_tx_queues; queue++) {
+		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
+
+		ivshmem_settle_dest(dev, &txq->dests[slot]);
+		settled = !txq->dests[slot].gated;
+	}
+	return settled;
+}
+
+void
+ivshmem_settle_tick(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+
+	if (dev->settling)
+		ivshmem_settle_own(dev);
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++) {
+		struct ivshmem_loans *loans = dev->loans[queue];
+
+		if (loans == NULL)
+			continue;
+		if (loans->bursts == loans->bursts_seen)	/* nobody polls: give back here */
+			ivshmem_loans_try_drain(loans);
+		loans->bursts_seen = loans->bursts;
+	}
+}
+
+/* Take back what is returned; no burst runs any more. What is still held, or lent up. */
+static uint32_t
+ivshmem_settle_left(struct rte_eth_dev *eth_dev)
+{
+	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	uint32_t left = 0;
+
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
+		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
+
+		for (uint32_t slot = 0; txq != NULL && slot < dev->layout.port_cnt; slot++) {
+			struct ivshmem_dest *dest = &txq->dests[slot];
+
+			if (dest->flight.held_cnt != 0 && dest->ring.ready)
+				ivshmem_tx_lend_reap(dest, dest->flight.cnt);
+			left += dest->flight.held_cnt;
+		}
+	}
+	for (uint32_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++)
+		if (dev->loans[queue] != NULL)
+			left += ivshmem_loans_out(dev->loans[queue]);
+	return left;
+}
+
+uint32_t
+ivshmem_settle_wait(struct rte_eth_dev *eth_dev)
+{
+	const struct timespec pause = { .tv_nsec = IVSHMEM_CLOSE_STEP_NS };
+	const uint64_t began_ms = ivshmem_now_ms();
+	uint32_t left;
+
+	do {
+		left = ivshmem_settle_left(eth_dev);
+		if (left == 0)
+			break;
+		nanosleep(&pause, NULL);
+	} while (ivshmem_now_ms() - began_ms < IVSHMEM_CLOSE_MS);
+	return left;
+}

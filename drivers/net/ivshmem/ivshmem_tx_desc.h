@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * Descriptors as the transmit bursts write them: which buffer is next, and what says so.
+ */
+
+#ifndef IVSHMEM_TX_DESC_H
+#define IVSHMEM_TX_DESC_H
+
+#include <string.h>
+
+#include "ivshmem_ethdev.h"
+#include "ivshmem_rxtx.h"
+
+/* The next buffer of the cycle (Q1). */
+static inline uint32_t
+ivshmem_tx_buffer(struct ivshmem_dest *dest)
+{
+	const uint32_t buf = dest->buf_next;
+
+	dest->buf_next = buf + 1 == dest->buf_first + dest->cycle_cnt ? dest->buf_first : buf + 1;
+	return buf;
+}
+
+/*
+ * A descriptor as two words: the burst loop stores these and nothing else, and what does not change
+ * from frame to frame is in the template already.
+ */
+struct ivshmem_tx_template {
+	uint64_t low;		/* section; flags and buffer are added */
+	uint64_t high;		/* offset and generation; length and slot are added */
+};
+
+static inline struct ivshmem_tx_template
+ivshmem_tx_template(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest)
+{
+	return (struct ivshmem_tx_template) {
+		.low = txq->slot,
+		.high = txq->headroom | (uint64_t)(dest->ring.mine & UINT16_MAX) << 32,
+	};
+}
+
+static inline void
+ivshmem_tx_describe(struct ivshmem_entry_shm *entries, struct ivshmem_tx_template words,
+		    uint32_t slot, uint32_t buf, uint32_t len, uint32_t flags)
+{
+	words.low |= flags << 16 | (uint64_t)buf << 32;
+	words.high |= (uint64_t)len << 16 | (uint64_t)slot << 48;
+	memcpy(&entries[slot].desc, &words, sizeof(words));
+}
+
+static inline uint8_t *
+ivshmem_tx_data(const struct ivshmem_txq *txq, uint32_t buf)
+{
+	return txq->bufs + (uint64_t)buf * txq->buf_len + txq->headroom;
+}
+
+/* The first of the buffers that the flight has, behind those that are used in turn. */
+static inline uint32_t
+ivshmem_tx_flight_first(const struct ivshmem_dest *dest)
+{
+	return dest->buf_first + dest->buf_cnt - dest->flight.usable;
+}
+
+/* A buffer for the next piece, and its descriptor but for length and flags. */
+static inline struct ivshmem_desc_shm
+ivshmem_tx_place(const struct ivshmem_txq *txq, struct ivshmem_dest *dest)
+{
+	struct ivshmem_desc_shm desc = {
+		.section = txq->slot,
+		.data_off = txq->headroom,
+	};
+
+	if (dest->ring.ret_cnt != 0) {
+		const uint32_t buf = ivshmem_flight_buf(&dest->flight);
+
+		desc.cookie = ivshmem_flight_take(&dest->flight, dest->next, buf, NULL);
+		desc.buf = ivshmem_tx_flight_first(dest) + buf;
+	} else {
+		desc.cookie = (dest->next & (dest->ring.size - 1)) << 16 |
+			(dest->ring.mine & UINT16_MAX);
+		desc.buf = ivshmem_tx_buffer(dest);
+	}
+	return desc;
+}
+
+static inline void
+ivshmem_tx_put(const struct ivshmem_dest *dest, const struct ivshmem_desc_shm *desc)
+{
+	memcpy(&dest->ring.entries[dest->next & (dest->ring.size - 1)].desc, desc, sizeof(*desc));
+}
+
+/* Gather a frame's segments into as many buffers as it needs; there is room for them. */
+void ivshmem_tx_gather(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
+		       const struct rte_mbuf *mbuf, uint32_t pieces);
+
+#endif /* IVSHMEM_TX_DESC_H */

@@ -1,0 +1,188 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The net_ivshmem authors
+"""zero_copy=1: buffers are lent up, passed on and given back; payload, order and count as ever.
+
+  ivshmem-traffic (zero_copy=1 or not) --- region --- ivshmem-traffic (zero_copy=1 or not)
+
+An echo passes on what it received, so a frame of the ping's crosses the region twice and is copied
+once. Every case ends with all mbufs back in their pools ("leaked" of ivshmem-traffic) and with no
+false cookie.
+"""
+
+import os
+import signal
+import time
+
+import lab
+import pair
+
+Z = ['zero_copy=1']
+COPYBREAK = 256
+MIXED = ['--sizes', '60-1518']
+JUMBO = ['--sizes', '60-9618', '--segments', '1-5']
+
+
+def xstats(report):
+    return report['port']['xstats']
+
+
+def lends(reports, modes):
+    """Who has zero_copy=1 lent most of these frames; who has not, none."""
+    for report, mode in zip(reports, modes):
+        lent, got = xstats(report).get('rx_lent', 0), report['totals']['received']
+        lab.check((lent > got / 2) == (mode == Z and got > 0),
+                  f'{report["role"]} with {mode}: {lent} of {got} frames lent')
+
+
+def both_ways(name, modes, options, count=20000, memory=128, **geometry):
+    region = pair.Region(**geometry)
+    reports = pair.exchange(name, [region.vdev(*mode) for mode in modes],
+                            ['--idle', 1, '--wait', 30, *options], [['--count', count]] * 2,
+                            memory)
+    lends(reports, modes)
+    region.remove()
+
+
+def any_mode_with_any():
+    for name, modes in (('zz', (Z, Z)), ('zc', (Z, [])), ('cz', ([], Z))):
+        both_ways(name, modes, MIXED)
+
+
+def chains():
+    """Frames of several pieces, each of them lent by itself."""
+    both_ways('chains', (Z, Z), JUMBO, queues=4)
+
+
+def several_queues():
+    both_ways('queues', (Z, Z), [*JUMBO, '--queues', 4, '--desc', 256], 10000, 256, size='256M',
+              queues=8)
+
+
+def small_region():
+    """So few buffers that the sender waits for each of them."""
+    both_ways('small', (Z, Z), MIXED, size='1M')
+
+
+def small_frames():
+    """Frames up to the copybreak are copied and come back by the index."""
+    region = pair.Region()
+    reports = pair.exchange('small-frames', [region.vdev(*Z)] * 2,
+                            ['--wait', 30, '--count', 500000, '--sizes', f'60-{COPYBREAK}'],
+                            [[], []], roles=('gen', 'sink'))
+    lab.check(not xstats(reports[1]).get('rx_lent'), f'{xstats(reports[1])}')
+    region.remove()
+
+
+def two_million():
+    """Indices, generations and the return ring go round many times."""
+    region = pair.Region()
+    reports = pair.exchange('million', [region.vdev(*Z)] * 2,
+                            ['--wait', 30, '--count', 2 * 10 ** 6, '--sizes', 1000],
+                            [[], []], roles=('gen', 'sink'))
+    lab.check(xstats(reports[1])['rx_lent'] == 2 * 10 ** 6, f'{xstats(reports[1])}')
+    region.remove()
+
+
+def echoed(name, modes, sizes, burst):
+    region = pair.Region()
+    ping = pair.Traffic(f'{name}-ping', 'ping', region.vdev(*modes[0], 'port=0'), '--wait', 30,
+                        '--quiet', '--count', 5000, '--burst', burst, *sizes)
+    echo = pair.Traffic(f'{name}-echo', 'echo', region.vdev(*modes[1], 'port=1'), '--wait', 30,
+                        '--quiet', *sizes)
+    there = ping.report()
+    echo.proc.send_signal(signal.SIGTERM)
+    back = echo.report()
+    for report in there, back:
+        pair.check_clean(report)
+    lab.check(there['totals']['received'] == there['totals']['sent'] == back['totals']['sent'] > 0,
+              f'{there["totals"]}, {back["totals"]}')
+    lends([there], modes)
+    passed, sent = xstats(back).get('tx_passed', 0), back['totals']['sent']
+    lab.check((passed > sent / 2) == (modes == (Z, Z)), f'{name}: {passed} of {sent} passed on')
+    region.remove()
+
+
+def passed_on():
+    """From A to B and back to A, which finds its own buffers again."""
+    for name, modes in (('zz', (Z, Z)), ('cz', ([], Z)), ('zc', (Z, []))):
+        echoed(f'echo-{name}', modes, MIXED, 16)
+
+
+def chains_passed_on():
+    echoed('echo-jumbo', (Z, Z), ['--sizes', '60-9000', '--segments', '1-3'], 4)
+
+
+def killed(side):
+    """kill -9 of either side in mid-traffic, twice: the next life gets traffic by itself."""
+    region = pair.Region('16M')
+    stays = {'sink': 'gen', 'gen': 'sink'}[side]
+    slots = {'sink': 0, 'gen': 1}
+    count = [0]
+
+    def start(role):
+        count[0] += 1
+        return pair.Traffic(f'killed-{side}-{role}{count[0]}', role,
+                            region.vdev(*Z, f'port={slots[role]}'), '--quiet', '--idle', 0,
+                            '--wait', 60, '--tx-timeout', 60, *MIXED,
+                            '--expect', 'lost=any,stale=any,received=any')
+
+    def passes():
+        epoch, index = region.consumed(0)
+
+        def moved():
+            now = region.consumed(0)
+            return now[1] >= (index if now[0] == epoch else 0) + 20000
+        lab.wait_until(moved, 60, f'20000 frames after a new {side}')
+    survivor = start(stays)
+    lab.wait_until(lambda: region.path.exists() and
+                   region.path.read_bytes()[:8] == b'IVSHMNET', 30, 'the region')
+    other = start(side)
+    for _ in range(2):
+        passes()
+        os.kill(other.pid, signal.SIGKILL)
+        other.kill()
+        time.sleep(0.1)
+        other = start(side)
+    passes()
+    for process in (other, survivor) if side == 'gen' else (survivor, other):
+        process.proc.send_signal(signal.SIGTERM)
+        report = process.report()
+        found = {k: v for k, v in xstats(report).items() if v and 'bad' in k or k == 'reclaims'}
+        lab.check(not found and not report['totals']['leaked'] and
+                  not report['totals']['corrupted'], f'{process.name}: {found}, {report["totals"]}')
+        time.sleep(0.2)
+    region.remove()
+
+
+def sink_killed():
+    killed('sink')
+
+
+def gen_killed():
+    killed('gen')
+
+
+def too_many_queues():
+    """Each queue needs a return ring of its own."""
+    region = pair.Region('2M', ring_size=32, queues=4)
+    shell = pair.Shell('queues', region.vdev(*Z))
+    shell.do('pool 4095 2048')
+    try:
+        shell.do('configure 0 4 1')
+    except pair.Refused as refusal:
+        lab.check('zero_copy=1 with 4 Rx queues needs rings of 128' in refusal.text, refusal.text)
+    else:
+        raise lab.Failure('4 queues on rings of 32 were accepted')
+    shell.quit()
+
+
+def hugepages_are_back():
+    lab.kill_children()
+    lab.wait_until(lambda: lab.hugepages_free() >= FREE, 30, f'{FREE} free hugepages')
+
+
+FREE = lab.hugepages_free()
+lab.main(any_mode_with_any, chains, several_queues, small_region, small_frames, two_million,
+         passed_on, chains_passed_on, sink_killed, gen_killed, too_many_queues,
+         hugepages_are_back)
