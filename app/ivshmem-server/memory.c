@@ -51,6 +51,10 @@ ivshmem_memory_anonymous(bool hugepages, struct ivshmem_fault *fault)
 	if (fd < 0)
 		return IVSHMEM_FAULT(fault, -errno, "memfd_create%s: %s",
 				     hugepages ? " with 2 MiB pages" : "", strerror(errno));
+	if (fchmod(fd, 0600) != 0) {	/* through /proc it could be opened anew */
+		close(fd);
+		return IVSHMEM_FAULT(fault, -EPERM, "the memfd can not be made private");
+	}
 	return fd;
 }
 

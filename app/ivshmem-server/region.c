@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "ivshmem_atomic.h"
+#include "ivshmem_file.h"
 
 #include "memory.h"
 #include "region.h"
@@ -263,6 +264,8 @@ ivshmem_region_open_path(struct ivshmem_region *region, const struct ivshmem_opt
 	snprintf(region->name, sizeof(region->name), "%s %s", region->shm ? "shm object" : "file",
 		 region->path);
 	ret = ivshmem_region_open_named(region, fault);
+	if (ret == 0)
+		ret = ivshmem_file_check_owner(region->fd, fault);
 	if (ret != 0)
 		return ret;
 	if (fstat(region->fd, &st) != 0)

@@ -106,6 +106,22 @@ def other_sizes():
     prober.quit()
 
 
+def others_files():
+    """Who could cut the file short, killing whoever has it mapped, is named with who we are."""
+    region = formatted()
+    prober = Prober('owners')
+    os.chown(region.path, 65534, 65534)
+    prober.refuses_file(region.path, 'belongs to user 65534',
+                        f'this process is user {os.geteuid()}')
+    prober.refuses(f'path={region.path},create=1,size=1M', 'belongs to user 65534')
+    os.chown(region.path, 0, 65534)
+    region.path.chmod(0o606)
+    prober.refuses_file(region.path, 'permissions 0606', 'belongs to user 0')
+    region.path.chmod(0o660)
+    prober.accepts(f'path={region.path}')
+    prober.quit()
+
+
 def other_formats():
     """Another version, unknown features, and every field of the geometry made impossible."""
     region = formatted()
@@ -322,5 +338,5 @@ def without_privileges():
         shutil.rmtree(home)
 
 
-lab.main(foreign_files, other_sizes, other_formats, taken_ports, held_by_a_server,
+lab.main(foreign_files, other_sizes, others_files, other_formats, taken_ports, held_by_a_server,
          servers, secondary, without_privileges)

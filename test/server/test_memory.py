@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import signal
+from pathlib import Path
 
 import lab
 from client import Client, Region, LIVE
@@ -30,6 +31,7 @@ def memfd_is_sealed():
         server = lab.Server('-l', '8M', *args)
         client = Client(server.socket).greet()
         lab.check(os.fstat(client.memory).st_size == 8 * MIB, 'size')
+        lab.check(os.fstat(client.memory).st_mode & 0o777 == 0o600, 'others could open it')
         for size in (4 * MIB, 16 * MIB):
             try:
                 os.ftruncate(client.memory, size)
@@ -148,7 +150,32 @@ def broken_regions_are_refused():
         path.write_bytes(good[:off] + bytes([byte]) + good[off + 1:])
         refused(name, [str(path), '--force', *words], '-m', path)
     path.write_bytes(good[:512 << 10])
-    refused('truncated', [str(path), 'total_len'], '-m', path)
+    refused('truncated', [str(path), 'total_len 1048576', '524288 bytes'], '-m', path)
+
+
+def files_of_others_are_refused():
+    """Who can cut the file short, or who everybody is, is named; nothing of it is touched."""
+    if os.geteuid() != 0:
+        lab.skip('needs root, to give files away')
+    path = lab.private_dir() / 'region'
+    lab.Server('-m', path, '-l', '1M').stop()
+    name = f'ivshmem-test-{os.getpid()}'
+    shm = Path('/dev/shm') / name
+    shm.write_bytes(path.read_bytes())
+    for args, file in ((['-m', path], path), (['-M', name], shm)):
+        for owner, mode, words in ((65534, 0o600, ['user 65534', 'this process is user 0']),
+                                   (0, 0o606, ['permissions 0606', 'user 0', 'chmod']),
+                                   (0, 0o602, ['permissions 0602'])):
+            os.chown(file, owner, owner)
+            file.chmod(mode)
+            before = file.read_bytes()
+            refused('other', [str(args[1]), *words], *args)
+            refused('force', [str(args[1]), *words], *args, '--force')
+            lab.check(file.read_bytes() == before, 'the refused file was changed')
+        os.chown(file, 0, 65534)
+        file.chmod(0o660)
+        lab.Server(*args, name='group').stop()
+    shm.unlink(missing_ok=True)
 
 
 def port_holds_the_file():
@@ -282,6 +309,6 @@ def hugetlbfs_directory():
 
 lab.main(memfd_is_sealed, memory_is_reserved, regions_differ, directory, shm_object,
          file_is_used_on, file_differs, foreign_files_stay, empty_file_is_taken,
-         broken_regions_are_refused, port_holds_the_file, small_dev_shm,
-         holes_on_a_full_file_system, numa_node, numa_node_hugepages, numa_node_refused,
-         more_than_the_memory, hugepages, hugetlbfs_directory)
+         broken_regions_are_refused, files_of_others_are_refused, port_holds_the_file,
+         small_dev_shm, holes_on_a_full_file_system, numa_node, numa_node_hugepages,
+         numa_node_refused, more_than_the_memory, hugepages, hugetlbfs_directory)

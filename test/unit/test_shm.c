@@ -122,6 +122,8 @@ test_refuses_to_map(void)
 		{ "", -EISDIR, { "open", "directory", "" } },
 		{ "fifo", -EINVAL, { "no file", "character device", "" } },
 		{ "short", -EINVAL, { "has 1048575 bytes", "1048576", "offset 0" } },
+		{ "open", -EPERM, { "permissions 0662", "user 0", "chmod" } },
+		{ "theirs", -EPERM, { "belongs to user 65534", "this process is user 0", "" } },
 		{ "region@4096", -EINVAL, { "has 1048576 bytes", "1048576", "offset 4096" } },
 		{ "region@1G", -EINVAL, { "has 1048576 bytes", "1048576", "offset 1073741824" } },
 		{ "region@8589934591G", -EINVAL, { "has 1048576", "offset 9223372035781033984",
@@ -188,7 +190,7 @@ int
 main(void)
 {
 	static const char *const names[] = { "region", "other", "shifted", "gone", "at@home",
-					     "short", "fifo" };
+					     "short", "fifo", "open", "theirs" };
 	uint8_t *bar;
 	int fd;
 
@@ -204,6 +206,10 @@ main(void)
 	CHECK_EQ(ftruncate(fd, TOTAL - 1), 0);
 	close(fd);
 	CHECK_EQ(mkfifo(in_dir("fifo", ""), 0600), 0);
+	make_file("open", 0, 1);
+	CHECK_EQ(chmod(in_dir("open", ""), 0662), 0);
+	make_file("theirs", 0, 1);
+	CHECK_EQ(chown(in_dir("theirs", ""), 65534, 65534), 0);
 	test_maps_the_region(bar);
 	test_refuses_to_map();
 	test_refuses_what_is_mapped(bar);

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "ivshmem_atomic.h"
+#include "ivshmem_file.h"
 #include "ivshmem_layout.h"
 #include "ivshmem_shm.h"
 
@@ -119,7 +120,7 @@ ivshmem_shm_check_file(int fd, uint64_t offset, uint64_t len, struct ivshmem_fau
 		return IVSHMEM_FAULT(fault, -EINVAL, "has %" PRIu64 " bytes, but the region in "
 				     "BAR2 needs %" PRIu64 " from offset %" PRIu64 " on", have, len,
 				     offset);
-	return 0;
+	return ivshmem_file_check_owner(fd, fault);
 }
 
 int

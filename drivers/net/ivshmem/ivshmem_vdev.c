@@ -30,6 +30,7 @@
 
 #include "ivshmem_devargs.h"
 #include "ivshmem_ethdev.h"
+#include "ivshmem_file.h"
 #include "ivshmem_log.h"
 #include "ivshmem_vdev.h"
 
@@ -223,7 +224,9 @@ ivshmem_vdev_create(const struct ivshmem_devargs *conf, struct ivshmem_fault *fa
 		file = open(conf->path, O_RDWR | O_CLOEXEC);
 	if (file < 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
-	ret = ivshmem_vdev_create_file(file, conf, &layout, fault);
+	ret = ivshmem_file_check_owner(file, fault);	/* before anything is written to it */
+	if (ret == 0)
+		ret = ivshmem_vdev_create_file(file, conf, &layout, fault);
 	if (ret == 0)
 		return file;
 	close(file);
@@ -260,7 +263,9 @@ ivshmem_vdev_use_path(const struct ivshmem_devargs *conf, struct ivshmem_transpo
 		return file;
 	front = rte_malloc("ivshmem_path", sizeof(*front), 0);
 	ret = front == NULL ? IVSHMEM_FAULT(fault, -ENOMEM, "no memory") :
-		ivshmem_vdev_map(transport, file, fault);
+		ivshmem_file_check_owner(file, fault);
+	if (ret == 0)
+		ret = ivshmem_vdev_map(transport, file, fault);
 	if (ret == 0)
 		ret = ivshmem_vdev_take_slot(file, conf, transport, fault);
 	if (ret != 0) {
