@@ -29,9 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ivshmem_atomic.h"
+
 #include "clients.h"
 #include "limits.h"
 #include "log.h"
+#include "notify.h"
 #include "peer.h"
 
 #define IVSHMEM_REFUSED_LOG_MS	1000
@@ -43,6 +46,14 @@ ivshmem_now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A change begins or is over: a successor has to know whether everybody heard of it. */
+static void
+ivshmem_clients_note_change(struct ivshmem_server *server, bool changing)
+{
+	if (server->state != NULL)
+		ivshmem_store32_release(&server->state->changing, changing);
 }
 
 /* Send the peer what it can take; note it for the end if it is lost. */
@@ -168,6 +179,8 @@ ivshmem_cause_text(const struct ivshmem_peer *peer)
 		return "closed by the client";
 	if (peer->cause == EPROTO)
 		return "the client sent data";
+	if (peer->cause == ECONNABORTED)
+		return "the last server ended while it sent a message to it";
 	if (peer->cause == ETIMEDOUT)
 		return "the client does not read its messages";
 	return strerror(peer->cause);
@@ -177,7 +190,9 @@ static void
 ivshmem_client_detach(struct ivshmem_server *server, struct ivshmem_peer *peer)
 {
 	struct ivshmem_slots *slots = &server->slots;
+	char name[IVSHMEM_LEGACY_NAME_MAX];
 
+	ivshmem_clients_note_change(server, true);
 	ivshmem_slots_detach(slots, peer->slot, peer->state, peer->cause);
 	ivshmem_log(IVSHMEM_LOG_INFO, "detach id=%" PRIu32 " life=%" PRIu32 " pid=%d state=%s"
 		    " sent=%" PRIu64 " clients=%" PRIu32 "/%" PRIu32 ": %s", peer->id,
@@ -187,6 +202,13 @@ ivshmem_client_detach(struct ivshmem_server *server, struct ivshmem_peer *peer)
 	if (slots->count_up)
 		ivshmem_clients_part(server, peer->slot, peer->id);
 	ivshmem_slots_ring_others(slots, peer->slot);
+	ivshmem_clients_note_change(server, false);
+	/* close() would not do it: the service manager has the connection open, too */
+	ivshmem_server_watch(server, EPOLL_CTL_DEL, peer->fd, peer->slot, 0);
+	if (server->keep) {
+		ivshmem_legacy_name_client(name, peer->slot, peer->life);
+		ivshmem_notify_drop(name);
+	}
 	ivshmem_peer_destroy(peer);
 }
 
@@ -237,6 +259,32 @@ ivshmem_clients_admit(struct ivshmem_server *server, const struct ucred *cred,
 	return slot < 0 ? ivshmem_limits_explain(-slot, why) : slot;
 }
 
+/* What a successor needs of a newcomer is noted and kept before the newcomer gets anything. */
+static void
+ivshmem_clients_keep(struct ivshmem_server *server, struct ivshmem_peer *peer)
+{
+	struct ivshmem_slot *slot = &server->slots.slot[peer->slot];
+	struct ivshmem_state_slot *note = slot->note;
+	char name[IVSHMEM_LEGACY_NAME_MAX];
+
+	if (note == NULL)
+		return;
+	for (uint32_t vector = 0; ivshmem_load32(&note->given) == 0 &&
+	     vector < server->slots.vectors; vector++) {
+		ivshmem_legacy_name_vector(name, peer->slot, vector);
+		ivshmem_server_keep(server, name, slot->fds[vector]);
+	}
+	ivshmem_store32_release(&note->given, 1);
+	note->pid = peer->cred.pid;
+	note->uid = peer->cred.uid;
+	note->gid = peer->cred.gid;
+	ivshmem_store32(&note->told_cnt, 0);
+	ivshmem_store64(&note->sent, 0);
+	peer->note = note;
+	ivshmem_legacy_name_client(name, peer->slot, slot->life + 1);
+	ivshmem_server_keep(server, name, peer->fd);
+}
+
 /* The connection of somebody who is let in becomes a peer. */
 static struct ivshmem_peer *
 ivshmem_clients_make_peer(struct ivshmem_server *server, int fd)
@@ -262,6 +310,7 @@ ivshmem_clients_make_peer(struct ivshmem_server *server, int fd)
 		return NULL;
 	}
 	peer->cred = cred;
+	ivshmem_clients_keep(server, peer);
 	return peer;
 }
 
@@ -276,6 +325,7 @@ ivshmem_clients_attach(struct ivshmem_server *server, int fd)
 		close(fd);
 		return;
 	}
+	ivshmem_clients_note_change(server, true);
 	peer->life = ivshmem_slots_attach(slots, peer->slot, peer);
 	ivshmem_log(IVSHMEM_LOG_INFO, "attach id=%" PRIu32 " life=%" PRIu32 " pid=%d uid=%d"
 		    " clients=%" PRIu32 "/%" PRIu32, peer->id, peer->life, (int)peer->cred.pid,
@@ -285,6 +335,15 @@ ivshmem_clients_attach(struct ivshmem_server *server, int fd)
 		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, -ret);
 	ivshmem_clients_introduce(server, peer);
 	ivshmem_slots_ring_others(slots, peer->slot);
+	ivshmem_clients_note_change(server, false);
+}
+
+void
+ivshmem_clients_resume(struct ivshmem_server *server)
+{
+	for (uint32_t slot = 0; slot < server->slots.cnt; slot++)
+		if (server->slots.slot[slot].peer != NULL)
+			ivshmem_clients_introduce(server, server->slots.slot[slot].peer);
 }
 
 void
@@ -311,7 +370,8 @@ ivshmem_clients_destroy(struct ivshmem_server *server)
 {
 	if (server->slots.slot == NULL)
 		return;
-	ivshmem_slots_retire(&server->slots);
+	if (!server->leave)
+		ivshmem_slots_retire(&server->slots);
 	for (uint32_t slot = 0; slot < server->slots.cnt; slot++) {
 		ivshmem_peer_destroy(server->slots.slot[slot].peer);
 		server->slots.slot[slot].peer = NULL;

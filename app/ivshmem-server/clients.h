@@ -25,6 +25,9 @@ void ivshmem_clients_tick(struct ivshmem_server *server);
 /* Detach the clients that are to be given up: slot table, log, ring, close. */
 void ivshmem_clients_reap(struct ivshmem_server *server);
 
+/* Clients of a predecessor: tell them what they have yet to hear. */
+void ivshmem_clients_resume(struct ivshmem_server *server);
+
 /* The server ends: say so in the region, ring and close all. Their slots stay as they are. */
 void ivshmem_clients_destroy(struct ivshmem_server *server);
 

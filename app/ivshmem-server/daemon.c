@@ -3,7 +3,7 @@
  */
 
 /*
- * Daemon, pid file, sd_notify(3)'s protocol.
+ * Daemon and pid file.
  *
  * Threads: one.
  */
@@ -11,15 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,32 +120,5 @@ ivshmem_pid_file_close(int fd, const char *path)
 	if (fd < 0)
 		return;
 	unlink(path);
-	close(fd);
-}
-
-void
-ivshmem_notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t len;
-	int fd;
-
-	if (path == NULL || (path[0] != '/' && path[0] != '@'))
-		return;
-	len = strlen(path);
-	if (len < 2 || len >= sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path, path, len);
-	if (path[0] == '@')
-		address.sun_path[0] = '\0';	/* the abstract name space */
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
-		   (const struct sockaddr *)&address,
-		   offsetof(struct sockaddr_un, sun_path) + len) < 0)
-		ivshmem_log(IVSHMEM_LOG_INFO, "no notice to the service manager at %s: %s", path,
-			    strerror(errno));
 	close(fd);
 }

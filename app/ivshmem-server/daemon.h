@@ -3,7 +3,7 @@
  */
 
 /*
- * Living in the system: background, pid file, service manager.
+ * Living in the system: background, pid file.
  */
 
 #ifndef IVSHMEM_SERVER_DAEMON_H
@@ -28,10 +28,5 @@ int ivshmem_pid_file_open(const char *path, struct ivshmem_fault *fault);
 
 /* Remove the pid file; fd = -1 is accepted. */
 void ivshmem_pid_file_close(int fd, const char *path);
-
-/*
- * Tell the service manager of $NOTIFY_SOCKET, if there is one. A failure is only logged.
- */
-void ivshmem_notify(const char *state);
 
 #endif /* IVSHMEM_SERVER_DAEMON_H */

@@ -89,7 +89,7 @@ ivshmem_listen_bind(struct ivshmem_listen *listener, const struct sockaddr_un *a
 	mode_t old;
 	int ret;
 
-	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	listener->fd = socket(AF_UNIX, listener->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (listener->fd < 0)
 		return -errno;
 	old = umask(0777 & ~mode);	/* no moment with other permissions */
@@ -158,18 +158,57 @@ ivshmem_listen_replace(struct ivshmem_listen *listener, const char *path, mode_t
 }
 
 int
-ivshmem_listen_open(struct ivshmem_listen *listener, const char *path, mode_t mode,
+ivshmem_listen_open(struct ivshmem_listen *listener, const char *path, int type, mode_t mode,
 		    struct ivshmem_fault *fault)
 {
 	int lock;
 	int ret;
 
-	*listener = (struct ivshmem_listen){ .fd = -1, .path = path };
+	*listener = (struct ivshmem_listen){ .fd = -1, .type = type, .path = path };
 	lock = ivshmem_listen_lock(path);
 	ret = ivshmem_listen_replace(listener, path, mode, fault);
 	if (lock >= 0)
 		close(lock);
 	return ret;
+}
+
+bool
+ivshmem_listen_adopt(struct ivshmem_listen *listener, int fd, const char *path)
+{
+	struct sockaddr_un bound = { .sun_family = AF_UNSPEC };
+	socklen_t len = sizeof(bound) - 1;	/* so that the path ends */
+	socklen_t size = sizeof(int);
+	struct stat there;
+	struct stat mine;
+	int type = 0;
+	int listens = 0;
+
+	if (getsockname(fd, (struct sockaddr *)&bound, &len) != 0 || bound.sun_family != AF_UNIX ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0)
+		return false;
+	if (lstat(path, &there) != 0 || !S_ISSOCK(there.st_mode) ||
+	    lstat(bound.sun_path, &mine) != 0 || mine.st_dev != there.st_dev ||
+	    mine.st_ino != there.st_ino)
+		return false;
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+		return false;
+	*listener = (struct ivshmem_listen){
+		.fd = fd,
+		.type = SOCK_STREAM,
+		.adopted = true,
+		.path = path,
+		.dev = there.st_dev,
+		.ino = there.st_ino,
+	};
+	return true;
+}
+
+void
+ivshmem_listen_leave(struct ivshmem_listen *listener)
+{
+	listener->ino = 0;
+	ivshmem_listen_close(listener);
 }
 
 void

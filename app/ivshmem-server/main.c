@@ -19,6 +19,7 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
 #include "region.h"
 #include "server.h"
@@ -145,13 +146,15 @@ ivshmem_serve_ready(struct ivshmem_server *server, int daemon_fd)
 {
 	const char *path = server->options->pid_file;
 	struct ivshmem_fault fault;
-	int pid_fd = -1;
 	int ret;
 
 	if (path != NULL) {
-		pid_fd = ivshmem_pid_file_open(path, &fault);
-		if (pid_fd < 0) {
+		server->pid_fd = ivshmem_pid_file_open(path, &fault);
+		if (server->pid_fd < 0)
 			ivshmem_log(IVSHMEM_LOG_ERROR, "--pid-file %s: %s", path, fault.text);
+		/* clients that were taken over must not suffer from it */
+		if (server->pid_fd < 0 && !server->options->takeover) {
+			server->leave = server->keep;
 			ivshmem_server_destroy(server, true);
 			return IVSHMEM_EXIT_FAILED;
 		}
@@ -162,7 +165,7 @@ ivshmem_serve_ready(struct ivshmem_server *server, int daemon_fd)
 		ivshmem_log(IVSHMEM_LOG_ERROR, "event loop: %s", strerror(-ret));
 	ivshmem_notify("STOPPING=1");
 	ivshmem_server_destroy(server, false);
-	ivshmem_pid_file_close(pid_fd, path);
+	ivshmem_pid_file_close(server->pid_fd, path);
 	return ret != 0 ? IVSHMEM_EXIT_FAILED : IVSHMEM_EXIT_OK;
 }
 
@@ -173,6 +176,12 @@ ivshmem_serve(const struct ivshmem_options *options)
 	int daemon_fd = -1;
 	int ret;
 
+	if (options->fd_store && !ivshmem_notify_can()) {
+		ivshmem_log(IVSHMEM_LOG_ERROR, "option --fd-store: there is no service manager"
+			    " (NOTIFY_SOCKET); start the server as a unit of Type=notify, or leave"
+			    " the option away");
+		return IVSHMEM_EXIT_OPTION;
+	}
 	if (options->daemonize) {
 		daemon_fd = ivshmem_daemon_fork();
 		if (daemon_fd < 0) {

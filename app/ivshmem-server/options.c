@@ -96,6 +96,10 @@ static const struct ivshmem_option options_table[] = {
 	{ 0, "client-timeout", "SECONDS", IVSHMEM_OPTION_NUMBER, IVSHMEM_FIELD(timeout),
 	  1, 3600, IVSHMEM_WHERE_SERVE,
 	  "drop a client that leaves its messages unread so long (default 10)" },
+	{ 0, "takeover", NULL, IVSHMEM_OPTION_FLAG, IVSHMEM_FIELD(takeover), 0, 0,
+	  IVSHMEM_WHERE_SERVE, "replace the server that runs on the socket; clients stay" },
+	{ 0, "fd-store", NULL, IVSHMEM_OPTION_FLAG, IVSHMEM_FIELD(fd_store), 0, 0,
+	  IVSHMEM_WHERE_SERVE, "survive restarts and crashes under systemd; clients stay" },
 	{ 'p', "pid-file", "PATH", IVSHMEM_OPTION_TEXT, IVSHMEM_FIELD(pid_file), 0, 0,
 	  IVSHMEM_WHERE_SERVE, "write the process id there" },
 	{ 'F', "foreground", NULL, IVSHMEM_OPTION_FLAG, IVSHMEM_FIELD(foreground), 0, 0,
@@ -313,6 +317,31 @@ ivshmem_options_command(char **words, int cnt, struct ivshmem_options *options)
 	return 0;
 }
 
+/* Options about what comes before and after this server. */
+static int
+ivshmem_options_check_restart(const struct ivshmem_options *options)
+{
+	const char *restart = options->takeover ? "--takeover" : "--fd-store";
+	const char *other = NULL;
+
+	if (!options->takeover && !options->fd_store)
+		return 0;
+	if (options->takeover && options->fd_store)
+		other = "--fd-store";
+	else if (options->force)
+		other = "--force";
+	else if (options->announce_leave)
+		other = "--announce-leave";
+	else if (options->fd_store && options->daemonize)
+		other = "--daemonize";
+	if (other != NULL) {
+		ivshmem_log(IVSHMEM_LOG_ERROR, "options %s and %s exclude each other", restart,
+			    other);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* Options that contradict each other, or the command. */
 static int
 ivshmem_options_check(const struct ivshmem_options *options, uint64_t given)
@@ -348,7 +377,7 @@ ivshmem_options_check(const struct ivshmem_options *options, uint64_t given)
 			    "options --foreground and --daemonize exclude each other");
 		return -EINVAL;
 	}
-	return 0;
+	return ivshmem_options_check_restart(options);
 }
 
 int

@@ -38,6 +38,8 @@ struct ivshmem_options {
 	bool daemonize;
 	bool hugepages;
 	bool announce_leave;
+	bool takeover;
+	bool fd_store;
 	uint32_t verbose;
 	uint32_t vectors;	/* 0 = one for control and one per queue */
 	uint32_t timeout;	/* seconds that a client may leave its messages unread */

@@ -21,9 +21,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ivshmem_atomic.h"
 #include "ivshmem_proto.h"
 
 #include "peer.h"
+#include "state.h"
 
 /* The messages before any vector. */
 enum ivshmem_greeting {
@@ -53,6 +55,33 @@ ivshmem_peer_create(int fd, uint32_t slot, uint32_t id, uint32_t port_cnt)
 	return peer;
 }
 
+int
+ivshmem_peer_restore(struct ivshmem_peer *peer, uint32_t port_cnt, uint32_t vectors)
+{
+	const struct ivshmem_state_slot *note = peer->note;
+	const uint64_t sent = ivshmem_load64(&note->sent) >> 1;
+	const uint32_t told_cnt = ivshmem_load32_acquire(&note->told_cnt);
+	const uint64_t after = sent > IVSHMEM_GREET_DONE ? sent - IVSHMEM_GREET_DONE : 0;
+	const uint64_t done = after / vectors;
+
+	if (told_cnt > port_cnt || done > told_cnt || (done == told_cnt && after % vectors != 0))
+		return -EUCLEAN;
+	for (uint32_t i = 0; i < told_cnt; i++) {
+		const uint32_t slot = note->told[i];
+
+		if (slot >= port_cnt || peer->told[slot])
+			return -EUCLEAN;
+		peer->told[slot] = true;
+		if (i >= done)
+			peer->queue[peer->cnt++] =
+				(struct ivshmem_notice){ .id = slot, .slot = slot };
+	}
+	peer->sent = sent;
+	peer->greeting = sent < IVSHMEM_GREET_DONE ? sent : IVSHMEM_GREET_DONE;
+	peer->vector = after % vectors;
+	return (ivshmem_load64(&note->sent) & IVSHMEM_STATE_SENDING) != 0 ? -ECONNABORTED : 0;
+}
+
 void
 ivshmem_peer_destroy(struct ivshmem_peer *peer)
 {
@@ -68,10 +97,17 @@ ivshmem_peer_destroy(struct ivshmem_peer *peer)
 void
 ivshmem_peer_tell(struct ivshmem_peer *peer, uint32_t slot, uint32_t id)
 {
+	uint32_t told_cnt;
+
 	if (peer->told[slot])
 		return;
 	peer->told[slot] = true;
 	peer->queue[peer->cnt++] = (struct ivshmem_notice){ .id = id, .slot = slot };
+	if (peer->note == NULL)
+		return;
+	told_cnt = ivshmem_load32(&peer->note->told_cnt);
+	peer->note->told[told_cnt] = slot;
+	ivshmem_store32_release(&peer->note->told_cnt, told_cnt + 1);
 }
 
 /* Take a notice out of the queue. */
@@ -177,6 +213,15 @@ ivshmem_peer_send_next(struct ivshmem_peer *peer, const struct ivshmem_slots *sl
 	return ret;
 }
 
+/* The note of what was sent, before and after. */
+static void
+ivshmem_peer_note(const struct ivshmem_peer *peer, bool sending)
+{
+	if (peer->note != NULL)
+		ivshmem_store64_release(&peer->note->sent, peer->sent << 1 |
+					(sending ? IVSHMEM_STATE_SENDING : 0));
+}
+
 int
 ivshmem_peer_flush(struct ivshmem_peer *peer, const struct ivshmem_slots *slots, int mem_fd,
 		   uint64_t now_ms)
@@ -186,10 +231,12 @@ ivshmem_peer_flush(struct ivshmem_peer *peer, const struct ivshmem_slots *slots,
 	if (!peer->waits)
 		peer->progress_ms = now_ms;	/* a wait begins now, if any */
 	while (peer->greeting < IVSHMEM_GREET_DONE || peer->cnt > 0) {
+		ivshmem_peer_note(peer, true);
 		ret = ivshmem_peer_send_next(peer, slots, mem_fd);
+		peer->sent += ret == 0 ? 1 : 0;
+		ivshmem_peer_note(peer, false);
 		if (ret != 0)
 			return ret;
-		peer->sent++;
 		peer->progress_ms = now_ms;
 	}
 	return 0;

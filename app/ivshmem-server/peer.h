@@ -28,6 +28,7 @@ struct ivshmem_notice {
 
 struct ivshmem_peer {
 	int fd;
+	struct ivshmem_state_slot *note; /* for a successor, NULL = there can be none */
 	uint32_t slot;
 	uint32_t id;
 	uint32_t life;		/* of the port with the id, 0 = there is none */
@@ -48,6 +49,13 @@ struct ivshmem_peer {
 
 /* Take over a connection: fd belongs to the peer from here on. Returns NULL without memory. */
 struct ivshmem_peer *ivshmem_peer_create(int fd, uint32_t slot, uint32_t id, uint32_t port_cnt);
+
+/*
+ * Bring a new peer to where a predecessor was with it, as its note says; the note is not written.
+ * Returns 0; -ECONNABORTED when a message was on its way, so that nobody knows whether the client
+ * has it; -EUCLEAN when the note is impossible.
+ */
+int ivshmem_peer_restore(struct ivshmem_peer *peer, uint32_t port_cnt, uint32_t vectors);
 
 /* Close the connection and free the peer; NULL is accepted. */
 void ivshmem_peer_destroy(struct ivshmem_peer *peer);

@@ -329,6 +329,65 @@ ivshmem_region_open(const struct ivshmem_options *options, struct ivshmem_region
 	return ret;
 }
 
+/* The command line may say where the memory is; then it must be there. */
+static int
+ivshmem_region_compare_path(const struct ivshmem_region *region,
+			    const struct ivshmem_options *options, struct ivshmem_fault *fault)
+{
+	const char *want = options->shm_name != NULL ? options->shm_name : options->mem_path;
+	bool same = true;
+
+	if (region->path != NULL && want != NULL)
+		same = strcmp(region->path, want) == 0;
+	else if (region->path == NULL)
+		same = options->shm_name == NULL;
+	if (same)
+		return 0;
+	return IVSHMEM_FAULT(fault, -EEXIST, "the region is in %.80s, not in %.60s; leave --shm"
+			     " and --mem-path away, or stop all and start anew", region->name,
+			     want);
+}
+
+int
+ivshmem_region_inherit(struct ivshmem_region *region, const struct ivshmem_options *options,
+		       const struct ivshmem_state *state, struct ivshmem_fault *fault)
+{
+	const int need = F_SEAL_SHRINK | F_SEAL_GROW;
+	struct stat st;
+	int seals;
+	int ret;
+
+	region->reused = true;
+	region->shm = state->shm != 0;
+	region->created = state->created != 0;
+	region->path = state->path[0] != '\0' ? state->path : NULL;
+	snprintf(region->name, sizeof(region->name), "%s%s%.100s", state->sealed != 0 ? "memfd" :
+		 region->shm ? "shm object" : region->path != NULL ? "file" : "unnamed file",
+		 region->path != NULL ? " " : "", state->path);
+	if (fstat(region->fd, &st) != 0)
+		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
+	if ((uint64_t)st.st_size != state->len)
+		return IVSHMEM_FAULT(fault, -EUCLEAN, "the region has %jd bytes, it was made with %"
+				     PRIu64 ": somebody changed its length", (intmax_t)st.st_size,
+				     state->len);
+	seals = fcntl(region->fd, F_GET_SEALS);
+	if (state->sealed != 0 && (seals < 0 || (seals & need) != need))
+		return IVSHMEM_FAULT(fault, -EUCLEAN, "the region's memfd is not sealed");
+	ret = ivshmem_file_check_owner(region->fd, fault);
+	if (ret == 0)
+		ret = ivshmem_region_map(region, state->len, fault);
+	if (ret == 0)
+		ret = ivshmem_layout_check(region->base, state->len, &region->layout, fault);
+	if (ret != 0)
+		return ret == -EINVAL ? -EUCLEAN : ret;
+	if (memcmp(region->layout.uuid, state->uuid, sizeof(state->uuid)) != 0 ||
+	    region->layout.port_cnt != state->ports)
+		return IVSHMEM_FAULT(fault, -EUCLEAN, "the region is not the one that the record of"
+				     " clients is about");
+	ret = ivshmem_region_compare_path(region, options, fault);
+	return ret != 0 ? ret : ivshmem_region_compare(region, &options->want, fault);
+}
+
 void
 ivshmem_region_close(struct ivshmem_region *region, bool remove)
 {

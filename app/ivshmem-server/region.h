@@ -27,6 +27,7 @@
 #include "ivshmem_layout.h"
 
 #include "options.h"
+#include "state.h"
 
 struct ivshmem_region {
 	void *base;		/* layout.total_len bytes */
@@ -55,6 +56,14 @@ int ivshmem_region_plan(const struct ivshmem_options *options, struct ivshmem_la
  */
 int ivshmem_region_open(const struct ivshmem_options *options, struct ivshmem_region *region,
 			struct ivshmem_fault *fault);
+
+/*
+ * Take up a predecessor's region: fd and lock_fd are in the struct, the rest of it comes from the
+ * state, which must outlive it. Returns 0, or -errno with the fault, never -EINVAL; the caller
+ * closes.
+ */
+int ivshmem_region_inherit(struct ivshmem_region *region, const struct ivshmem_options *options,
+			   const struct ivshmem_state *state, struct ivshmem_fault *fault);
 
 /* Unmap and close. remove: also remove the name, if this process made it. */
 void ivshmem_region_close(struct ivshmem_region *region, bool remove);

@@ -10,12 +10,14 @@
  * end of file, data, room      clients.c
  * no fd for a connection       none is accepted until the next second
  * a second went by             heartbeat; clients.c looks at its patience
- * SIGTERM, SIGINT              the loop ends
+ * SIGTERM, SIGINT              the loop ends; after SIGTERM with --fd-store without a word
+ * another server asks          handover.c; the loop ends without a word
  *
  * Invariants:
  *  E1. One event is taken at a time and clients are destroyed only between events, so an event
  *      never meets one that is gone.
- *  E2. Nothing in the loop blocks but epoll_wait().
+ *  E2. Nothing in the loop blocks but epoll_wait(), and for 5 seconds at most: a service manager
+ *      whose queue is full, and another server in the middle of taking over.
  * Threads: one.
  */
 
@@ -30,16 +32,12 @@
 #include <unistd.h>
 
 #include "clients.h"
+#include "handover.h"
+#include "inherit.h"
 #include "limits.h"
 #include "log.h"
+#include "notify.h"
 #include "server.h"
-
-/* What an event is about: a client's slot, or one of these. */
-enum ivshmem_source {
-	IVSHMEM_SOURCE_LISTENER = IVSHMEM_ABI_PORTS_MAX,
-	IVSHMEM_SOURCE_TIMER,
-	IVSHMEM_SOURCE_SIGNAL,
-};
 
 /* Connections taken at one event, so that a flood of them does not keep the clients waiting. */
 #define IVSHMEM_ACCEPT_BURST	16
@@ -124,7 +122,14 @@ ivshmem_server_handle(struct ivshmem_server *server, const struct epoll_event *e
 		if (read(server->signal_fd, &signal_info, sizeof(signal_info)) < 0)
 			break;
 		ivshmem_log(IVSHMEM_LOG_INFO, "stop: %s", strsignal(signal_info.ssi_signo));
+		server->leave = server->keep && signal_info.ssi_signo == SIGTERM;
 		server->stop = true;
+		break;
+	case IVSHMEM_SOURCE_CONTROL:
+		ivshmem_handover_accept(server);
+		break;
+	case IVSHMEM_SOURCE_ASKER:
+		ivshmem_handover_hear(server);
 		break;
 	default:
 		ivshmem_clients_hear(server, source, event->events);
@@ -176,6 +181,47 @@ ivshmem_server_open_sources(struct ivshmem_server *server)
 	return ret;
 }
 
+static void
+ivshmem_server_clear(struct ivshmem_server *server, const struct ivshmem_options *options)
+{
+	*server = (struct ivshmem_server){
+		.options = options,
+		.region = { .fd = -1, .lock_fd = -1 },
+		.listener = { .fd = -1 },
+		.control = { .fd = -1 },
+		.asker_fd = -1,
+		.pid_fd = -1,
+		.state_fd = -1,
+		.keep = options->fd_store,
+		.epoll_fd = -1,
+		.timer_fd = -1,
+		.signal_fd = -1,
+	};
+}
+
+int
+ivshmem_server_keep(void *arg, const char *name, int fd)
+{
+	struct ivshmem_server *server = arg;
+	int ret;
+
+	if (!server->keep)
+		return 0;
+	ret = ivshmem_notify_keep(name, fd);
+	if (ret == 0)
+		return 0;
+	ivshmem_log(IVSHMEM_LOG_ERROR, "--fd-store: the service manager does not take %s: %s;"
+		    " clients will notice when this server ends", name, strerror(-ret));
+	server->keep = false;
+	return 0;
+}
+
+static int
+ivshmem_server_keep_all(struct ivshmem_server *server)
+{
+	return ivshmem_legacy_each(server, ivshmem_server_keep, server);
+}
+
 /* The region, after a look at the socket and the limits: what fails, fails early. */
 static int
 ivshmem_server_open_region(struct ivshmem_server *server, uint32_t *vectors)
@@ -210,55 +256,156 @@ ivshmem_server_open_region(struct ivshmem_server *server, uint32_t *vectors)
 	return ret;
 }
 
-int
-ivshmem_server_create(struct ivshmem_server *server, const struct ivshmem_options *options)
+/* Nobody was there before: region, slots, socket. */
+static int
+ivshmem_server_open_new(struct ivshmem_server *server)
 {
+	const struct ivshmem_options *options = server->options;
 	struct ivshmem_fault fault = { "" };
 	uint32_t vectors;
 	int ret;
 
-	*server = (struct ivshmem_server){
-		.options = options,
-		.region = { .fd = -1, .lock_fd = -1 },
-		.listener = { .fd = -1 },
-		.epoll_fd = -1,
-		.timer_fd = -1,
-		.signal_fd = -1,
-	};
 	ret = ivshmem_server_open_region(server, &vectors);
-	if (ret == 0) {
-		ret = ivshmem_slots_create(&server->slots, server->region.base,
-					   &server->region.layout, vectors,
-					   options->announce_leave);
-		if (ret != 0)
-			ivshmem_log(IVSHMEM_LOG_ERROR, "slots: %s", strerror(-ret));
+	if (ret != 0)
+		return ret;
+	ret = ivshmem_slots_create(&server->slots, server->region.base, &server->region.layout,
+				   vectors, options->announce_leave);
+	if (ret == 0 && !options->announce_leave)
+		ret = ivshmem_inherit_prepare(server);
+	if (ret != 0) {
+		ivshmem_log(IVSHMEM_LOG_ERROR, "slots: %s", strerror(-ret));
+		return ret;
 	}
+	ret = ivshmem_listen_open(&server->listener, options->socket_path, SOCK_STREAM,
+				  options->socket_mode, &fault);
+	if (ret != 0) {
+		ivshmem_log(IVSHMEM_LOG_ERROR, "--socket %s: %s", options->socket_path,
+			    fault.text);
+		return ret;
+	}
+	return ivshmem_server_keep_all(server);
+}
+
+/* A server runs: take its place. */
+static int
+ivshmem_server_take_over(struct ivshmem_server *server)
+{
+	struct ivshmem_legacy legacy = { 0 };
+	struct ivshmem_fault fault;
+	int fd = -1;
+	int ret;
+
+	ret = ivshmem_limits_raise(0, 0, &fault);	/* how many will come is not known yet */
 	if (ret == 0) {
-		ret = ivshmem_listen_open(&server->listener, options->socket_path,
-					  options->socket_mode, &fault);
-		if (ret != 0)
-			ivshmem_log(IVSHMEM_LOG_ERROR, "--socket %s: %s", options->socket_path,
-				    fault.text);
+		fd = ivshmem_handover_ask(server->options->socket_path, &legacy, &fault);
+		ret = fd < 0 ? fd : ivshmem_inherit(server, &legacy, &fault);
+	}
+	ivshmem_legacy_close(&legacy);
+	if (fd >= 0 && ret == 0)
+		ret = ivshmem_handover_finish(fd, &fault);
+	else if (fd >= 0)
+		close(fd);
+	if (ret == 0)
+		return 0;
+	ivshmem_log(IVSHMEM_LOG_ERROR, "--takeover of %s: %s", server->options->socket_path,
+		    fault.text);
+	server->leave = true;	/* nothing of it is ours to remove */
+	return ret == -EINVAL ? -EIO : ret;
+}
+
+/*
+ * A server ran, and the service manager kept its files. Returns 0 when they were taken up; a
+ * positive number when there are none, or none that can be used: then they are given up.
+ */
+static int
+ivshmem_server_revive(struct ivshmem_server *server)
+{
+	struct ivshmem_legacy legacy = { 0 };
+	struct ivshmem_fault fault;
+	int ret;
+
+	ret = ivshmem_notify_take(&legacy);
+	if (ret != 0 || legacy.cnt == 0) {
+		ivshmem_legacy_close(&legacy);
+		return ret != 0 ? ret : 1;
+	}
+	ret = ivshmem_inherit(server, &legacy, &fault);
+	if (ret != 0)
+		ivshmem_inherit_refuse(server, &legacy);
+	for (uint32_t i = 0; i < legacy.cnt; i++)
+		if (ret != 0 || legacy.item[i].fd >= 0)
+			ivshmem_notify_drop(legacy.item[i].name);
+	ivshmem_legacy_close(&legacy);
+	if (ret == 0 && !server->listener.adopted) {
+		ivshmem_notify_drop("listen");
+		ivshmem_server_keep(server, "listen", server->listener.fd);
+	}
+	if (ret == 0)
+		return 0;
+	ivshmem_log(IVSHMEM_LOG_ERROR, "--fd-store: what the service manager kept can not be used:"
+		    " %s; starting anew", fault.text);
+	server->leave = true;
+	ivshmem_server_destroy(server, false);
+	ivshmem_server_clear(server, server->options);
+	return 1;
+}
+
+int
+ivshmem_server_create(struct ivshmem_server *server, const struct ivshmem_options *options)
+{
+	bool inherited = options->takeover;	/* then no name is ours to remove */
+	int ret;
+
+	ivshmem_server_clear(server, options);
+	if (options->takeover) {
+		ret = ivshmem_server_take_over(server);
+	} else {
+		ret = server->keep ? ivshmem_server_revive(server) : 1;
+		inherited = ret == 0;
+		if (ret > 0)
+			ret = ivshmem_server_open_new(server);
 	}
 	if (ret == 0) {
 		ret = ivshmem_server_open_sources(server);
+		if (ret == 0 && inherited)
+			ret = ivshmem_inherit_begin(server);
+		if (ret == 0)
+			ret = ivshmem_handover_listen(server);
 		if (ret != 0)
 			ivshmem_log(IVSHMEM_LOG_ERROR, "event loop: %s", strerror(-ret));
 	}
 	if (ret != 0)
-		ivshmem_server_destroy(server, true);
+		ivshmem_server_destroy(server, !inherited);
 	return ret;
+}
+
+/* Nobody goes on: the service manager need not keep anything. */
+static int
+ivshmem_server_drop(void *arg, const char *name, int fd)
+{
+	(void)arg;
+	(void)fd;
+	ivshmem_notify_drop(name);
+	return 0;
 }
 
 void
 ivshmem_server_destroy(struct ivshmem_server *server, bool failed)
 {
-	const int fds[] = { server->epoll_fd, server->timer_fd, server->signal_fd };
+	const int fds[] = { server->epoll_fd, server->timer_fd, server->signal_fd,
+			    server->state_fd };
 
-	ivshmem_listen_close(&server->listener);
+	if (server->keep && !server->leave)
+		ivshmem_legacy_each(server, ivshmem_server_drop, NULL);
+	ivshmem_handover_close(server);
+	if (server->leave)
+		ivshmem_listen_leave(&server->listener);
+	else
+		ivshmem_listen_close(&server->listener);
 	ivshmem_clients_destroy(server);
 	ivshmem_slots_destroy(&server->slots);
-	ivshmem_region_close(&server->region, failed || server->region.shm);
+	ivshmem_region_close(&server->region, !server->leave && (failed || server->region.shm));
+	ivshmem_state_close(server->state);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

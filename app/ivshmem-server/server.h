@@ -17,6 +17,16 @@
 #include "options.h"
 #include "region.h"
 #include "slots.h"
+#include "state.h"
+
+/* What an event is about: a client's slot, or one of these. */
+enum ivshmem_source {
+	IVSHMEM_SOURCE_LISTENER = IVSHMEM_ABI_PORTS_MAX,
+	IVSHMEM_SOURCE_TIMER,
+	IVSHMEM_SOURCE_SIGNAL,
+	IVSHMEM_SOURCE_CONTROL,
+	IVSHMEM_SOURCE_ASKER,
+};
 
 /* Connections that were turned away and not logged yet. */
 struct ivshmem_refusals {
@@ -31,6 +41,14 @@ struct ivshmem_server {
 	struct ivshmem_region region;
 	struct ivshmem_slots slots;
 	struct ivshmem_listen listener;
+	struct ivshmem_listen control;	/* for --takeover */
+	char control_path[IVSHMEM_LISTEN_PATH_MAX];
+	int asker_fd;			/* who wants to take over, -1 = nobody */
+	int pid_fd;			/* the caller's; see daemon.h */
+	int state_fd;
+	struct ivshmem_state *state;	/* for a successor, NULL = there can be none */
+	bool keep;			/* files go to the service manager as well */
+	bool leave;			/* end without a word: a successor goes on */
 	int epoll_fd;
 	int timer_fd;
 	int signal_fd;
@@ -52,6 +70,9 @@ int ivshmem_server_run(struct ivshmem_server *server);
 /* Watch an fd for events of a source: EPOLL_CTL_*, fd, client's slot, EPOLL*. Returns 0, -errno. */
 int ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, uint32_t source,
 			 uint32_t events);
+
+/* Give a file of the server, its first argument, to the service manager, if it keeps them. */
+int ivshmem_server_keep(void *server, const char *name, int fd);
 
 /* Remove all that create made; a region in a file stays, unless the server failed to start. */
 void ivshmem_server_destroy(struct ivshmem_server *server, bool failed);

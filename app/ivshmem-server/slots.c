@@ -12,7 +12,7 @@
  *  S2. The table is written before anybody hears of a change: on attach before the newcomer has its
  *      id, on detach before the others are rung.
  *  S3. Lives and the epoch are kept privately; what others may have written into the table is read
- *      once, at the start.
+ *      once, at the start. A successor takes them from the notes, never from the table.
  *  S4. A slot is given again as soon as its client is gone. That keeps the rule of reuse (nobody
  *      writes to a dead port's buffers while another may still look at them) only because ports
  *      return buffers by index (IVSHMEM_RETURN_COPY): who copied looks at the ring's epoch again
@@ -38,6 +38,27 @@
 #include "ivshmem_proto.h"
 
 #include "slots.h"
+#include "state.h"
+
+int
+ivshmem_slots_restore(struct ivshmem_slots *slots, void *base, const struct ivshmem_layout *layout,
+		      uint32_t vectors, uint64_t epoch)
+{
+	*slots = (struct ivshmem_slots){
+		.base = base,
+		.layout = layout,
+		.epoch = epoch,
+		.cnt = layout->port_cnt,
+		.vectors = vectors,
+	};
+	slots->slot = calloc(slots->cnt, sizeof(slots->slot[0]));
+	if (slots->slot == NULL)
+		return -ENOMEM;
+	for (uint32_t id = 0; id < slots->cnt; id++)
+		slots->slot[id].id = id;
+	slots->beat = ivshmem_load64(&ivshmem_layout_superblock(base)->server_beat);
+	return 0;
+}
 
 int
 ivshmem_slots_create(struct ivshmem_slots *slots, void *base, const struct ivshmem_layout *layout,
@@ -45,26 +66,19 @@ ivshmem_slots_create(struct ivshmem_slots *slots, void *base, const struct ivshm
 {
 	struct ivshmem_superblock_shm *super = ivshmem_layout_superblock(base);
 	struct ivshmem_slot_shm *shm;
+	int ret;
 
-	*slots = (struct ivshmem_slots){
-		.base = base,
-		.layout = layout,
-		.cnt = layout->port_cnt,
-		.vectors = vectors,
-		.count_up = count_up,
-	};
-	slots->slot = calloc(slots->cnt, sizeof(slots->slot[0]));
-	if (slots->slot == NULL)
-		return -ENOMEM;
+	ret = ivshmem_slots_restore(slots, base, layout, vectors, 0);
+	if (ret != 0)
+		return ret;
+	slots->count_up = count_up;
 	while (slots->epoch == 0)
 		if (getrandom(&slots->epoch, sizeof(slots->epoch), 0) < 0 && errno != EINTR)
 			return -errno;
 	for (uint32_t id = 0; id < slots->cnt; id++) {
 		shm = ivshmem_layout_slot(base, layout, id);
-		slots->slot[id].id = id;
 		slots->slot[id].life = ivshmem_load64(&shm->row) >> 32;	/* S3 */
 	}
-	slots->beat = ivshmem_load64(&super->server_beat);
 	ivshmem_store64_release(&super->server_epoch, slots->epoch);
 	return 0;
 }
@@ -167,6 +181,18 @@ ivshmem_slot_write(const struct ivshmem_slots *slots, uint32_t slot, enum ivshme
 	ivshmem_store64_release(&shm->row, (uint64_t)slots->slot[slot].life << 32 | state);
 }
 
+/* What a successor is to take the slot's row for; see state.h for the order. */
+static void
+ivshmem_slot_note(const struct ivshmem_slot *slot, enum ivshmem_slot_state state, uint32_t cause)
+{
+	if (slot->note == NULL)
+		return;
+	slot->note->life = slot->life;
+	slot->note->row = state;
+	slot->note->cause = cause;
+	ivshmem_store32_release(&slot->note->joined, state == IVSHMEM_SLOT_LIVE);
+}
+
 uint32_t
 ivshmem_slots_attach(struct ivshmem_slots *slots, uint32_t slot, struct ivshmem_peer *peer)
 {
@@ -176,6 +202,7 @@ ivshmem_slots_attach(struct ivshmem_slots *slots, uint32_t slot, struct ivshmem_
 	slots->slot[slot].life += port ? 1 : 0;
 	slots->next_id++;
 	slots->live++;
+	ivshmem_slot_note(&slots->slot[slot], IVSHMEM_SLOT_LIVE, 0);
 	ivshmem_slot_write(slots, slot, IVSHMEM_SLOT_LIVE, 0);
 	return port ? slots->slot[slot].life : 0;
 }
@@ -186,6 +213,7 @@ ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t slot, enum ivshmem_sl
 {
 	slots->slot[slot].peer = NULL;
 	slots->live--;
+	ivshmem_slot_note(&slots->slot[slot], state, cause);
 	ivshmem_slot_write(slots, slot, state, cause);
 	if (slots->count_up)
 		ivshmem_slot_close_fds(&slots->slot[slot], slots->vectors);
@@ -208,6 +236,32 @@ ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t slot)
 		if (write(can.fd, &one, sizeof(one)) != sizeof(one))
 			continue;
 	}
+}
+
+bool
+ivshmem_slots_resume(const struct ivshmem_slots *slots)
+{
+	struct ivshmem_superblock_shm *super = ivshmem_layout_superblock(slots->base);
+	bool changed = ivshmem_load64(&super->server_epoch) != slots->epoch;
+	const struct ivshmem_state_slot *note;
+	const struct ivshmem_slot_shm *shm;
+	uint64_t row;
+
+	for (uint32_t slot = 0; slot < slots->cnt; slot++) {
+		note = slots->slot[slot].note;
+		if (ivshmem_load32(&note->given) == 0)
+			continue;	/* whatever is there is older than this line of servers */
+		shm = ivshmem_layout_slot(slots->base, slots->layout, slot);
+		row = (uint64_t)slots->slot[slot].life << 32 | note->row;
+		if (ivshmem_load64(&shm->row) == row &&
+		    ivshmem_load64(&shm->server_epoch) == slots->epoch)
+			continue;
+		changed = true;
+		ivshmem_slot_write(slots, slot, note->row, note->cause);
+	}
+	if (changed)
+		ivshmem_store64_release(&super->server_epoch, slots->epoch);
+	return changed;
 }
 
 void

@@ -15,12 +15,14 @@
 #include "ivshmem_layout.h"
 
 struct ivshmem_peer;
+struct ivshmem_state_slot;
 
 struct ivshmem_slot {
 	int *fds;			/* one per vector; NULL = nobody has to hear of the id */
 	struct ivshmem_peer *peer;	/* its client, or NULL */
 	uint32_t id;			/* of its client: the slot's number, unless count_up */
 	uint32_t life;			/* of the port with the slot's number */
+	struct ivshmem_state_slot *note; /* for a successor, NULL = there can be none */
 };
 
 struct ivshmem_slots {
@@ -39,6 +41,19 @@ struct ivshmem_slots {
 /* Take up the table of a region: its lives go on counting. Returns 0 or -errno. */
 int ivshmem_slots_create(struct ivshmem_slots *slots, void *base,
 			 const struct ivshmem_layout *layout, uint32_t vectors, bool count_up);
+
+/*
+ * As ivshmem_slots_create(), with a predecessor's epoch and without writing anything: lives,
+ * eventfds and peers are the caller's to fill in. Returns 0 or -errno.
+ */
+int ivshmem_slots_restore(struct ivshmem_slots *slots, void *base,
+			  const struct ivshmem_layout *layout, uint32_t vectors, uint64_t epoch);
+
+/*
+ * Write what the table has to be after ivshmem_slots_restore(), from the notes. Returns whether it
+ * was something else.
+ */
+bool ivshmem_slots_resume(const struct ivshmem_slots *slots);
 
 /* Write that no server is there any more, ring every live peer. */
 void ivshmem_slots_retire(const struct ivshmem_slots *slots);

@@ -193,3 +193,34 @@ def wait_state(region, slot, state):
     lab.wait_until(lambda: region.slot(slot)[0][1] == state, BOUND,
                    f'slot {slot} in state {state}')
     return region.slot(slot)[0]
+
+
+def group(path, count, vectors):
+    """That many clients who have heard of each other and are not rung any more."""
+    clients = []
+    for number in range(count):
+        clients.append(Client(path).handshake(vectors, list(range(number))))
+        for client in clients[:-1]:
+            client.vectors(vectors)
+            client.rung()   # which is the last thing that the server does for a newcomer
+    return clients
+
+
+def settle(region):
+    """Waits until the server has gone through its loop."""
+    beat = region.beat()
+    lab.wait_until(lambda: region.beat() > beat, BOUND, 'the beat of the server')
+
+
+def table(client, ports):
+    """What the slot table says, with the server's epoch."""
+    return client.region.epoch(), [client.region.slot(number) for number in range(ports)]
+
+
+def untouched(clients, before):
+    """Nothing happened to these clients, and the slot table says what it said."""
+    for client in clients:
+        lab.check(client.silent(), f'client {client.id} was sent something, or an end of file')
+        lab.check(client.drain() == 0, f'client {client.id} was rung')
+    now = table(clients[0], len(before[1]))
+    lab.check(now == before, f'the slot table changed: {before}, {now}')

@@ -75,7 +75,7 @@ struct ivshmem_u64 { uint64_t raw; };
 
 /*
  * Superblock, at offset 0 of the region. Written once by the formatter; server_epoch is the
- * server's own and changes whenever a server starts or goes away.
+ * server's own and changes whenever a server starts or goes away, unless another one takes over.
  *
  * 8< superblock
  * off  len  writer     name           meaning / valid range
