@@ -21,6 +21,7 @@
 #include "log.h"
 #include "notify.h"
 #include "options.h"
+#include "privilege.h"
 #include "region.h"
 #include "server.h"
 
@@ -173,6 +174,7 @@ static int
 ivshmem_serve(const struct ivshmem_options *options)
 {
 	struct ivshmem_server server;
+	struct ivshmem_fault fault;
 	int daemon_fd = -1;
 	int ret;
 
@@ -181,6 +183,11 @@ ivshmem_serve(const struct ivshmem_options *options)
 			    " (NOTIFY_SOCKET); start the server as a unit of Type=notify, or leave"
 			    " the option away");
 		return IVSHMEM_EXIT_OPTION;
+	}
+	if (ivshmem_privilege_drop(options->user, &fault) != 0) {
+		ivshmem_log(IVSHMEM_LOG_ERROR, "option --user %s: %s",
+			    options->user != NULL ? options->user : "", fault.text);
+		return IVSHMEM_EXIT_FAILED;
 	}
 	if (options->daemonize) {
 		daemon_fd = ivshmem_daemon_fork();

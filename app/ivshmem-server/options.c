@@ -100,6 +100,8 @@ static const struct ivshmem_option options_table[] = {
 	  IVSHMEM_WHERE_SERVE, "replace the server that runs on the socket; clients stay" },
 	{ 0, "fd-store", NULL, IVSHMEM_OPTION_FLAG, IVSHMEM_FIELD(fd_store), 0, 0,
 	  IVSHMEM_WHERE_SERVE, "survive restarts and crashes under systemd; clients stay" },
+	{ 'u', "user", "NAME", IVSHMEM_OPTION_TEXT, IVSHMEM_FIELD(user), 0, 0,
+	  IVSHMEM_WHERE_SERVE, "do everything as this user, without capabilities" },
 	{ 'p', "pid-file", "PATH", IVSHMEM_OPTION_TEXT, IVSHMEM_FIELD(pid_file), 0, 0,
 	  IVSHMEM_WHERE_SERVE, "write the process id there" },
 	{ 'F', "foreground", NULL, IVSHMEM_OPTION_FLAG, IVSHMEM_FIELD(foreground), 0, 0,

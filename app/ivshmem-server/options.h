@@ -51,6 +51,7 @@ struct ivshmem_options {
 	const char *shm_name;	/* POSIX shm object, or NULL */
 	const char *mem_path;	/* file or directory, or NULL */
 	const char *pid_file;	/* or NULL */
+	const char *user;	/* to become, or NULL */
 	struct ivshmem_geometry want;	/* 0 where the option was not given */
 };
 
