@@ -285,7 +285,7 @@ ivshmem_getopt_refuse(int value, const char *word)
 {
 	const struct ivshmem_option *option = ivshmem_option_find(optopt);
 
-	if (value == ':')
+	if (option != NULL && value == ':')
 		ivshmem_log(IVSHMEM_LOG_ERROR, "option --%s needs a value: %s", option->name,
 			    option->arg);
 	else if (option != NULL)
