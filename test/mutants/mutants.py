@@ -31,7 +31,8 @@ PMD = ['drivers/' + (lab.BUILD / PLUGIN).resolve().name, 'test/pmd/ivshmem-shell
 
 Mutant = namedtuple('Mutant', 'name file old new test')
 
-# The test is suite:name as test/run has it, of pmd with the case that must fail.
+# A file is one of the driver's unless it has a path. The test is suite:name as test/run has it, or
+# a script of a suite, with the case that must fail.
 MUTANTS = [
     # on x86 the compiled code is the same: only ThreadSanitizer can tell
     Mutant('p1_relaxed', 'ivshmem_ring.h',
@@ -108,6 +109,70 @@ MUTANTS = [
            'txq->stats.dropped += cnt - done;',
            ';',
            'pmd:t_segment full_costs_only_itself'),
+    Mutant('client_any_version', 'ivshmem_client.c',
+           'if (value != IVSHMEM_PROTO_VERSION || has_fd)',
+           'if (has_fd)',
+           'unit:client'),
+    Mutant('client_memory_twice', 'ivshmem_client.c',
+           'if (!has_fd || client->step == IVSHMEM_CLIENT_OPEN)',
+           'if (!has_fd)',
+           'unit:client'),
+    Mutant('client_keeps_spare_fds', 'ivshmem_client.c',
+           'close(fds[i]);',
+           ';',
+           'unit:client'),
+    Mutant('group_address_learned', 'ivshmem_fdb.c',
+           'if (key == 0 || (key & 1) != 0)',
+           'if (key == 0)',
+           'unit:fdb'),
+    Mutant('announced_is_evicted', 'ivshmem_fdb.c',
+           'return UINT32_MAX;',
+           'return IVSHMEM_FDB_TICKS + 2;',
+           'unit:fdb'),
+    Mutant('shm_shorter_than_the_region', 'ivshmem_shm.c',
+           'if (offset > have || have - offset < len)',
+           'if (offset > have)',
+           'unit:shm'),
+    Mutant('shm_of_another_region', 'ivshmem_shm.c',
+           'if (memcmp(uuids[0], uuids[1], sizeof(uuids[0])) == 0)',
+           'if (shm != NULL)',
+           'unit:shm'),
+    Mutant('buffers_over_rings', 'ivshmem_check.c',
+           '{ "buf_off", layout->buf_off, layout->ring_off + layout->ring_len, end,',
+           '{ "buf_off", layout->buf_off, layout->ring_off, end,',
+           'unit:layout_check'),
+    Mutant('conf_count_unchecked', 'ivshmem_port.c',
+           'conf->mac_cnt <= IVSHMEM_ABI_MACS_MAX',
+           'conf->mac_cnt <= UINT16_MAX',
+           'unit:port'),
+    Mutant('missing_vector_rung', 'ivshmem_vectors.c',
+           'vector < cnt ? vector : 0',
+           'vector',
+           'unit:vectors'),
+    Mutant('full_eventfd_waits', 'ivshmem_vectors.c',
+           'poll(&room, 1, 0) == 0 || write(fd',
+           'poll(&room, 1, 0) < 0 || write(fd',
+           'unit:vectors'),
+    Mutant('last_owner_of_an_address', 'ivshmem_mac.c',
+           'if (owner == IVSHMEM_FDB_NONE || owner == peer->slot)',
+           'if (owner != dev->port.slot)',
+           'pmd:t_segment collisions'),
+    Mutant('slot_given_twice', 'app/ivshmem-server/slots.c',
+           'if (slots->slot[id].peer != NULL)',
+           'if (slots == NULL)',
+           'server:test_slots table_follows_clients'),
+    Mutant('life_not_counted', 'app/ivshmem-server/slots.c',
+           'slots->slot[slot].life += port ? 1 : 0;',
+           ';',
+           'server:test_slots table_follows_clients'),
+    Mutant('full_eventfd_written', 'app/ivshmem-server/slots.c',
+           'if (poll(&can, 1, 0) != 1 || (can.revents & POLLOUT) == 0)',
+           'if (can.fd < 0)',
+           'server:test_slots full_eventfd_does_not_stop_the_server'),
+    Mutant('memory_may_shrink', 'app/ivshmem-server/memory.c',
+           'F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL',
+           'F_SEAL_GROW | F_SEAL_SEAL',
+           'server:test_memory memfd_is_sealed'),
 ]
 
 
@@ -189,7 +254,7 @@ def passes(test, digest):
 
 def attempt(mutant):
     digest = copy_tree()
-    path = TREE / DRIVER / mutant.file
+    path = TREE / (mutant.file if '/' in mutant.file else DRIVER + mutant.file)
     text = path.read_text()
     found = text.count(mutant.old)
     lab.check(found == 1, f'the text of {mutant.name} is in {mutant.file} {found} times, not once: '
