@@ -25,11 +25,19 @@
 /*
  * RTE_FMT() ends the format with "%.0s" and the arguments with "", which makes a format without
  * arguments legal; the newline must therefore be part of the format handed to it. The text
- * brings no newline of its own: the assert refuses one.
+ * brings no newline of its own: the assert refuses one, where the compiler takes the search in a
+ * literal for a constant; clang does not.
  */
+#ifndef __clang__
+#define COMPAT_LOG_NO_NEWLINE(format) \
+	static_assert(!__builtin_strchr(format, '\n'), \
+		"a log line ends by itself: remove the newline")
+#else
+#define COMPAT_LOG_NO_NEWLINE(format) RTE_SET_USED(format)
+#endif
+
 #define RTE_LOG_LINE_PREFIX(level, type, prefix, args, ...) do { \
-	static_assert(!__builtin_strchr(RTE_FMT_HEAD(__VA_ARGS__ ,), '\n'), \
-		"a log line ends by itself: remove the newline"); \
+	COMPAT_LOG_NO_NEWLINE(RTE_FMT_HEAD(__VA_ARGS__ ,)); \
 	RTE_LOG(level, type, RTE_FMT(prefix RTE_FMT_HEAD(__VA_ARGS__ ,) "\n", \
 		args RTE_LOG_COMMA RTE_FMT_TAIL(__VA_ARGS__ ,))); \
 } while (0)
