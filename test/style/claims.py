@@ -11,7 +11,7 @@ CLAIM = re.compile(r'``(hostile|intr|pmd|server|unit):([\w-]+)(?: (\w+))?``')
 
 
 def source(suite, name):
-    """The file of a test: test/pmd/t_restart.py, test/server/test_memory.py, test/unit/test_ring.c."""
+    """The text of a test's file, t_restart.py, test_memory.py or test_ring.c; None = no such."""
     plain = name.removeprefix('server-')
     for path in (f'{name}.py', f'test_{plain}.py', f'test_{plain}.c'):
         if (lab.ROOT / 'test' / suite / path).exists():

@@ -38,7 +38,7 @@ new_eventfd(void)
 	return fd;
 }
 
-/* Fds of ports that are not there, and more than are kept, are closed, and so are all at the end. */
+/* Fds of ports that are not there, and more than are kept, are closed; at the end all are. */
 static void
 table_owns_its_fds(void)
 {
