@@ -1,17 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The net_ivshmem authors
-"""testpmd under the stopwatch, and the contestants that it drives.
-
-A contestant is written as NAME[,KEY=VALUE...]:
-  ivshmem  net_ivshmem   path         region in a file, no server
-                         hugepages    region on 2 MiB pages (socket only)
-                         region=SIZE  size of the region (64M)
-                         ring=N       descriptors asked of testpmd (the port's default)
-                         build=DIR    the plugin and server of another build directory
-  memif    net_memif     rsize=N      2^N descriptors a ring (10)
-
-All contestants have the same testpmd options, mbufs, hugepages and CPUs.
-"""
+"""testpmd under the stopwatch: a process that is asked fast, and whose threads go first."""
 
 import os
 import re
@@ -20,23 +9,25 @@ from pathlib import Path
 
 import lab
 
-MEMORY = 128        # MiB of hugepages a process
-PAGES = MEMORY + 32     # hugepages of 2 MiB a contestant: two processes, maybe a region
 START_WAIT = 60
 # Of the real-time class: threads that forward, all that serve them, and who reads the counters.
 FORWARD, SERVE, WATCH = 1, 2, 3
 
 
 class Testpmd(lab.Testpmd):
-    """One process; port 0 is the contestant's. Ready to be used after wait_prompt()."""
+    """One process, a worker on each of the CPUs. Ready to be used after wait_prompt().
 
-    def __init__(self, name, cpu, plugin, device, queues, extra=()):
-        lcores = f'0@{cpu},1@{cpu}'
+    Zero-copy memif and virtio-user need --single-file-segments, so all have it.
+    """
+
+    def __init__(self, name, cpus, plugin, devices, memory, args):
+        lcores = ','.join([f'0@{cpus[0]}'] + [f'{i}@{cpu}' for i, cpu in enumerate(cpus, 1)])
         lab.Process.__init__(self, name, [
-            'stdbuf', '-oL', 'dpdk-testpmd', '--no-pci', '--in-memory', '-m', MEMORY,
-            '--lcores', lcores, '--main-lcore', '0', '-d', plugin, '--vdev', device,
-            '--', '-i', '--total-num-mbufs=16384', f'--rxq={queues}', f'--txq={queues}', *extra])
-        self.lcore = None
+            'stdbuf', '-oL', 'dpdk-testpmd', '--no-pci', '--in-memory', '--single-file-segments',
+            '-m', memory, '--lcores', lcores, '--main-lcore', '0', '-d', plugin,
+            *(word for device in devices for word in ('--vdev', device)),
+            '--', '-i', '--total-num-mbufs=16384', f'--nb-cores={len(cpus)}', *args])
+        self.workers = []
 
     def expect(self, pattern, seconds=10):
         """As lab's, but the answer is seen within half a millisecond."""
@@ -62,15 +53,21 @@ class Testpmd(lab.Testpmd):
         for task in Path(f'/proc/{self.pid}/task').iterdir():
             try:
                 if 'worker' in (task / 'comm').read_text():
-                    self.lcore = task
+                    self.workers.append(task)
             except OSError:
                 pass        # it ended
-        lab.check(self.lcore is not None, f'{self.name} has no worker thread')
+        lab.check(self.workers, f'{self.name} has no worker thread')
 
-    def favour(self):
+    def favour(self, wanted=True):
         """Real-time class for all threads: a command must be seen while the worker spins."""
         for task in Path(f'/proc/{self.pid}/task').iterdir():
-            favour(int(task.name), FORWARD if task == self.lcore else SERVE)
+            favour(int(task.name), (FORWARD if task in self.workers else SERVE) if wanted else 0)
+
+    def start_first(self, bursts):
+        """The command start tx_first: the main thread spins until the first bursts are out."""
+        self.favour(False)
+        self.command(f'start tx_first {bursts}')
+        self.favour()
 
     def halt(self):
         """The command stop, of favoured threads.
@@ -100,8 +97,8 @@ class Testpmd(lab.Testpmd):
         return (before + after) / 2, after - before, packets
 
     def waited_ns(self):
-        """How long the forwarding thread had to wait for its CPU so far."""
-        return int((self.lcore / 'schedstat').read_text().split()[1])
+        """How long a forwarding thread had to wait for its CPU so far, the one that waited most."""
+        return max(int((task / 'schedstat').read_text().split()[1]) for task in self.workers)
 
 
 def favour(thread, priority, reset=os.SCHED_RESET_ON_FORK):
@@ -115,143 +112,3 @@ def favour(thread, priority, reset=os.SCHED_RESET_ON_FORK):
         os.sched_setscheduler(thread, policy | reset, os.sched_param(priority))
     except OSError:
         pass        # not allowed here, or ended: then slices are disturbed more often
-
-
-class Contestant:
-    """Two testpmd processes on one wire, the sender on one CPU, the receiver on the other."""
-
-    KEYS = {}
-
-    def __init__(self, text, options, queues):
-        self.text = text
-        self.options = options
-        self.queues = queues
-        self.plugin = lab.plugin()
-        self.extra = ()
-
-    def launch(self, name, cpus):
-        """Starts the processes; ready() waits for them."""
-        devices = self.devices(name)
-        self.rx = self.process(name + '-rx', cpus[1], devices[1])
-        if self.receiver_first():
-            self.rx.expect(self.rx.PROMPT, START_WAIT)
-            self.rx.send('\n')              # a prompt for ready()
-        self.tx = self.process(name + '-tx', cpus[0], devices[0])
-
-    def process(self, name, cpu, device):
-        return Testpmd(name, cpu, self.plugin, device, self.queues, self.extra)
-
-    def receiver_first(self):
-        """Whether the sender fails to start before the receiver is there."""
-        return False
-
-    def ready(self):
-        """The wire carries frames, and all stand still."""
-        for proc, mode in ((self.rx, 'rxonly'), (self.tx, 'txonly')):
-            proc.wait_prompt()
-            proc.command(f'set fwd {mode}')
-            text = proc.command('start')
-            lab.check('Not all ports' not in text, f'{proc.name}: its port does not start:\n'
-                      + proc.tail())
-        lab.wait_until(lambda: self.rx.count('RX')[2] > 0, 30, f'{self.text}: a first frame')
-        for proc in (self.tx, self.rx):
-            proc.command('stop')
-            proc.favour()
-
-    def set_size(self, size):
-        self.tx.command(f'set txpkts {size}')
-
-    def start(self):
-        self.rx.command('start')
-        self.tx.command('start')
-
-    def stop(self):
-        self.tx.halt()
-        self.rx.halt()
-
-    def end(self):
-        self.tx.kill()
-        self.rx.kill()
-
-
-class Ivshmem(Contestant):
-    KEYS = {'path': False, 'hugepages': False, 'region': True, 'ring': True, 'build': True}
-    server = None
-
-    def __init__(self, text, options, queues):
-        super().__init__(text, options, queues)
-        self.build = Path(options.get('build', lab.BUILD)).resolve()
-        if 'build' in options:
-            self.plugin = str(self.build / 'drivers' / 'librte_net_ivshmem.so')
-        if 'ring' in options:
-            self.extra = (f'--rxd={options["ring"]}', f'--txd={options["ring"]}')
-        if 'path' in options and 'hugepages' in options:
-            raise ValueError(f"contestant '{text}': path and hugepages exclude each other")
-        self.check_built()
-
-    def check_built(self):
-        for path in (self.plugin, self.build / 'app' / 'ivshmem-server'):
-            if not os.path.exists(path):
-                raise ValueError(f"contestant '{self.text}': {path} does not exist: build it")
-
-    def devices(self, name):
-        size = self.options.get('region', '64M')
-        queues = max(4, self.queues)
-        if 'path' in self.options:
-            self.file = lab.private_dir() / 'region'
-            return (f'net_ivshmem0,path={self.file}',
-                    f'net_ivshmem0,path={self.file},create=1,size={size},queues={queues}')
-        socket = lab.private_dir() / 'ivshmem.sock'
-        argv = [self.build / 'app' / 'ivshmem-server', '-S', socket, '-l', size,
-                '--queues', queues]
-        self.server = lab.Process(name + '-server',
-                                  argv + ['--hugepages'] * ('hugepages' in self.options))
-        self.server.expect('ready')
-        return (f'net_ivshmem0,socket={socket}',) * 2
-
-    def receiver_first(self):
-        return 'path' in self.options       # it makes the region
-
-    def end(self):
-        super().end()
-        if self.server:
-            self.server.kill()
-        elif self.file.exists():
-            self.file.unlink()
-
-
-class Memif(Contestant):
-    KEYS = {'rsize': True}
-
-    def devices(self, name):
-        rsize = self.options.get('rsize', '10')
-        common = f'net_memif0,id=0,rsize={rsize},socket-abstract=no,' \
-                 f'socket={lab.private_dir()}/memif.sock'
-        return f'{common},role=client', f'{common},role=server'
-
-    def receiver_first(self):
-        return True
-
-
-NAMES = {'ivshmem': Ivshmem, 'memif': Memif}
-
-
-def parse(text, queues=1):
-    """'memif,rsize=12' -> Contestant; ValueError names what is wrong."""
-    name, *rest = text.split(',')
-    if name not in NAMES:
-        raise ValueError(f"contestant '{text}': no contestant '{name}'; there are "
-                         + ', '.join(NAMES))
-    options = {}
-    for word in rest:
-        key, equals, value = word.partition('=')
-        if key not in NAMES[name].KEYS:
-            raise ValueError(f"contestant '{text}': {name} has no '{key}'; it has "
-                             + ', '.join(NAMES[name].KEYS))
-        if NAMES[name].KEYS[key] != (value != ''):
-            raise ValueError(f"contestant '{text}': {key} takes "
-                             + ('a value' if NAMES[name].KEYS[key] else 'no value'))
-        options[key] = value
-    if name == 'memif' and not 1 <= int(re.sub(r'\D', '0', options.get('rsize', '10'))) <= 14:
-        raise ValueError(f"contestant '{text}': rsize is a number in 1..14")
-    return NAMES[name](text, options, queues)

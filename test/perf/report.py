@@ -4,102 +4,127 @@
 
 import os
 import platform
+import subprocess
 import time
 from pathlib import Path
 
+import contestants
 import lab
-import pmd
 import slices
+import targets
+import works
 
-WHERE = ('all', 'near', 'far', 'moved')
+BINS = ('all', 'near', 'far', 'moved')
+SEEN = 10       # pairs; a bin with fewer is not seen, except 'all'
 
 
 def machine():
     """Where it was measured."""
     model = [line.partition(':')[2].strip() for line in
              Path('/proc/cpuinfo').read_text().splitlines() if line.startswith('model name')]
+    dpdk = subprocess.run(['dpkg-query', '-W', '-f', '${Version}', 'dpdk'],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    commit = subprocess.run(['git', '-c', 'safe.directory=*', 'describe', '--always', '--dirty'],
+                            cwd=lab.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            text=True).stdout.strip()
     return {'cpu': model[0] if model else platform.machine(), 'cpus': os.cpu_count(),
-            'kernel': platform.release(), 'time': time.strftime('%Y-%m-%dT%H:%M:%S%z')}
+            'kernel': platform.release(), 'dpdk': dpdk, 'commit': commit,
+            'time': time.strftime('%Y-%m-%dT%H:%M:%S%z')}
 
 
-def _binned(values):
+def binned(values):
     """[(distance, value)] -> {bin: {'count': n, 'quartiles': [...]}}"""
     return {name: {'count': len(chosen), 'quartiles': slices.quartiles(chosen)}
-            for name in WHERE
+            for name in BINS
             for chosen in [[value for where, value in values if name in ('all', where)]]}
 
 
-def _rates(rounds, index):
-    taken = [found['slices'][index] for found in rounds]
-    return _binned([(slices.distance(one), one['mpps']) for one in taken])
+def rates(rounds, text, key='mpps'):
+    """Of a contestant, its undisturbed slices."""
+    taken = [found['slices'][text] for found in rounds if text in found['slices']]
+    return binned([(slices.distance(one), one[key]) for one in taken if not one['disturbed']])
 
 
-def _ratios(rounds, index):
-    """Of the first contestant over another, slice by slice."""
+def ratios(rounds, subject, other, key='mpps'):
+    """Of two contestants, pair by pair: subject / other."""
     values = []
     for found in rounds:
-        first, other = found['slices'][0], found['slices'][index]
-        values.append((slices.distance(first, other), first['mpps'] / other['mpps']))
-    return _binned(values)
+        pair = [found['slices'].get(text) for text in (subject, other)]
+        if all(pair) and not any(one['disturbed'] for one in pair):
+            values.append((slices.distance(*pair), pair[0][key] / pair[1][key]))
+    return binned(values)
 
 
-def summary(run):
-    """Results per size, for the table and the JSON file."""
+def summary(tallies):
+    """Results per work, for the table and the JSON file."""
     results = []
-    for size in run.plan.sizes:
-        rounds = run.rounds[size]
+    for tally in tallies:
+        key = works.unit(tally.work)
+        texts = [text for text in tally.work.need
+                 if any(text in found['slices'] for found in tally.rounds)]
+        subjects = [text for text in texts if text in tally.subjects]
         results.append({
-            'size': size, 'pairs': len(rounds), 'dropped': len(run.dropped[size]),
-            'mpps': [[text, _rates(rounds, index)]
-                     for index, text in enumerate(run.plan.contestants)],
-            'ratios': [[text, _ratios(rounds, index)]
-                       for index, text in enumerate(run.plan.contestants) if index > 0],
+            'work': tally.work.name, 'kind': tally.work.kind, 'size': tally.work.size,
+            'burst': tally.work.burst, 'queues': tally.work.setup.queues, 'unit': key,
+            'rounds': len(tally.rounds),
+            'rates': {text: rates(tally.rounds, text, key) for text in texts},
+            'ratios': [[subject, other, ratios(tally.rounds, subject, other, key)]
+                       for subject in subjects for other in texts if other != subject],
         })
     return results
 
 
-def table(run, results, target):
-    """The closing table as text. target: the ratio that is hoped for."""
-    plan = run.plan
-    text = [f'One way, testpmd txonly -> rxonly, {plan.queues} queue(s), burst 32, 16384 mbufs '
-            f'and {pmd.MEMORY} MiB of hugepages a process,',
-            f'SCHED_FIFO, CPUs {plan.cpus[0]} and {plan.cpus[1]}, slices of {plan.seconds} s, '
-            f'new processes every {plan.rounds} rounds.', slices.RULE,
-            f'near: every line round trip around the slices was below {slices.LINE_NEAR} ns, '
-            'far: none was, moved: some were.']
+def verdict(subject, other, work, bins):
+    """[(target, bin, met)] of a ratio that has one; met is None where a bin is not seen."""
+    goals = targets.of(contestants.name_of(subject), contestants.name_of(other), work)
+    return [(goal, where, targets.is_met(work, goal, bins[where]['quartiles'][1])
+             if bins[where]['count'] >= SEEN else None) for where, goal in goals.items()]
+
+
+WORD = {True: 'reached', False: 'MISSED', None: 'not seen'}
+
+
+def table(results):
+    """The closing tables as text."""
+    text = []
     for result in results:
-        text += ['', f'{result["size"]} B, {result["pairs"]} pairs, {result["dropped"]} dropped'
-                 f'{"":28} q1  median      q3']
-        for name, bins in result['mpps']:
-            text += [_line(name, 'Mpps', where, found,
-                           f'{found["quartiles"][1] * result["size"] * 8 / 1000:.1f} Gbit/s')
-                     for where, found in bins.items() if found['count']]
-        for name, bins in result['ratios']:
-            text += [_line(f'{plan.contestants[0]} / {name}', 'x', where, found,
-                           _verdict(found, target))
-                     for where, found in bins.items() if found['count']]
+        text += ['', f'{result["work"]}, {result["rounds"]} rounds'
+                 f'{"":28}        q1  median      q3   n']
+        for name, bins in result['rates'].items():
+            where = bins['all']
+            if where['count']:
+                text.append(_line(name, result['unit'], 'all', where))
+        for subject, other, bins in result['ratios']:
+            goals = {where: (goal, met) for goal, where, met in
+                     verdict(subject, other, result['work'], bins)}
+            for where in BINS:
+                note = f'target {goals[where][0]}: {WORD[goals[where][1]]}' \
+                    if where in goals else ''
+                if where == 'all' or bins[where]['count'] >= SEEN or note:
+                    text.append(_line(f'{subject} / {other}', 'x', where, bins[where], note))
     return '\n'.join(text)
 
 
-def _line(label, unit, where, found, note):
-    label = label if len(label) <= 40 else '..' + label[-38:]
-    return f'  {label:40} {unit:4} {where:5}' + \
-        ' '.join(f'{value:7.2f}' for value in found['quartiles']) + \
-        f'  {found["count"]:4}  {note if where == "all" else ""}'.rstrip()
+def _line(label, unit, where, found, note=''):
+    label = label if len(label) <= 52 else '..' + label[-50:]
+    digits = 0 if unit.endswith('ns') else 2
+    numbers = ' '.join(f'{value:7.{digits}f}' for value in found['quartiles']) if found['count'] \
+        else f'{"-":>7} {"-":>7} {"-":>7}'
+    return f'  {label:52} {unit:6} {where:5}{numbers}  {found["count"]:4}  {note}'.rstrip()
 
 
-def _verdict(found, target):
-    return f'{"reaches" if found["quartiles"][1] >= target else "misses"} {target}'
+def refused(run):
+    """{set-up: {contestant: reason}} as lines."""
+    return [f'not run: {text} (queues {setup.queues}{", big buffers" if setup.big else ""}): '
+            f'{reason}' for (setup, text), reason in run.out.items()]
 
 
-def document(run, results):
+def document(run, results, **more):
     """All of it, the raw slices included."""
-    plan = run.plan
     return {
-        'format': 1, 'machine': machine(), 'rule': slices.RULE,
-        'contestants': plan.contestants, 'queues': plan.queues, 'seconds': plan.seconds,
-        'rounds_per_generation': plan.rounds, 'cpus': plan.cpus, 'near_below_ns': slices.LINE_NEAR,
-        'build': str(lab.BUILD), 'results': results,
-        'raw': {str(size): {'kept': run.rounds[size], 'dropped': run.dropped[size]}
-                for size in plan.sizes},
+        'format': 2, 'machine': machine(), 'rule': slices.RULE, 'seconds': run.seconds,
+        'rounds_per_generation': run.per_generation, 'cpus': run.cpus,
+        'near_below_ns': slices.LINE_NEAR, 'build': str(lab.BUILD), 'results': results,
+        'not_run': refused(run),
+        'raw': {tally.work.name: tally.rounds for tally in run.tallies}, **more,
     }

@@ -5,7 +5,7 @@
 The two CPUs of a virtual machine float over the host: their distance, and with it every
 rate, jumps by a factor of up to five from minute to minute. So all contestants are kept
 ready at the same time, asleep at their prompts, and take turns of well under a second,
-in rotated order; only ratios of neighbouring slices are compared. The distance is
+in rotated order; only ratios of slices of the same round are compared. The distance is
 measured between any two slices. Threads that forward are of the real-time class while
 they do, and sleep as long afterwards, so that a machine with other work is both usable
 and measurable.
@@ -14,29 +14,31 @@ New processes are made every few rounds: a set-up takes some seconds, a slice le
 one, and where a process's pages happen to lie is part of the spread that is to be seen.
 
 Invariants:
- I1. A round is one slice of each contestant, for each size. A disturbed slice drops its
-     round, for that size, for all contestants alike.
+ I1. A round is one slice of each contestant that the work still needs, the subjects'
+     among them. A pair is two undisturbed slices of one round.
+ I2. Nothing is thrown away: disturbed slices are kept, marked.
+ I3. Who cannot start, or fails too often, is named with the reason and left out.
 """
 
-import os
 import statistics
 import subprocess
 import time
 
+import contestants
 import lab
 import pmd
+import works
 
 AWAY_MAX = 0.006        # s that a forwarding thread was not on its CPU; to read costs 2 ms
 UNSURE_MAX = 0.004      # s that a reading took
-WARM = 0.1
 REST = 1                # for each second of real-time spinning: others have to live, too
 LINE_NEAR = 200         # ns
-TICK = 1 / os.sysconf('SC_CLK_TCK')
+STRIKES = {'start': 2, 'slice': 4}      # so many failures, then it is out
 
 RULE = (f'A slice is disturbed when a forwarding thread was kept from its CPU for more than '
-        f'{AWAY_MAX * 1000:.0f} ms\n(run queue, and steal beyond one tick of {TICK * 1000:.0f} '
-        f'ms), or a counter took longer than {UNSURE_MAX * 1000:.0f} ms to read;\nits round is '
-        'dropped for all contestants and taken again.')
+        f'{AWAY_MAX * 1000:.0f} ms\n(run queue, and steal beyond one tick of '
+        f'{contestants.TICK * 1000:.0f} ms), or a counter took longer than '
+        f'{UNSURE_MAX * 1000:.0f} ms to read;\nit is kept, but makes no pair.')
 
 
 def line_ns(cpus):
@@ -54,120 +56,159 @@ def line_ns(cpus):
     return float(out)
 
 
-def steal_ticks(cpus):
-    """{cpu: ticks that the host gave to others}."""
-    found = {}
-    with open('/proc/stat', encoding='ascii') as stream:
-        for line in stream:
-            word = line.split()
-            if word[0].startswith('cpu') and word[0][3:].isdigit():
-                found[int(word[0][3:])] = int(word[8])
-    return [found.get(cpu, 0) for cpu in cpus]
+def is_disturbed(taken):
+    return taken['away'] > AWAY_MAX or taken['unsure'] > UNSURE_MAX
 
 
-def take_slice(contestant, cpus, seconds):
-    """One slice; its numbers as a dictionary, without the line."""
-    contestant.start()
-    time.sleep(WARM)
-    procs = (contestant.tx, contestant.rx)
-    steal = steal_ticks(cpus)
-    waited = [proc.waited_ns() for proc in procs]
-    begun, unsure_begin, first = contestant.rx.count('RX')
-    time.sleep(seconds)
-    ended, unsure_end, last = contestant.rx.count('RX')
-    waited = [proc.waited_ns() - was for proc, was in zip(procs, waited)]
-    steal = [now - was for now, was in zip(steal_ticks(cpus), steal)]
-    contestant.stop()
-    spent = ended - begun
-    lab.check(last > first, f'{contestant.text} received nothing for {spent:.2f} s: logs in '
-              f'{lab.log_dir()}')
-    away = [wait / 1e9 + max(0, ticks - 1) * TICK for wait, ticks in zip(waited, steal)]
-    unsure = max(unsure_begin, unsure_end)
-    return {
-        'contestant': contestant.text, 'seconds': spent, 'packets': last - first,
-        'mpps': (last - first) / spent / 1e6, 'away_tx': away[0], 'away_rx': away[1],
-        'unsure': unsure,
-        'disturbed': max(away) > AWAY_MAX or unsure > UNSURE_MAX,
-    }
+class Tally:
+    """Of one work: the rounds taken, the pairs made, and who is still needed."""
 
+    def __init__(self, work, subjects, tries):
+        self.work = work
+        self.subjects = [text for text in work.need if text in subjects]
+        self.tries = tries
+        self.rounds = []
+        self.missed = 0         # rounds that nobody was there for
+        self.good = dict.fromkeys(work.need, 0)
 
-class Plan:
-    """What is measured: contestants (specifications; the first is compared with each other)."""
+    def is_due(self, out, exhausted=False):
+        """Whether slices are missing; exhausted: also when there were too many tries."""
+        return bool(self.wanted(out)) and (
+            exhausted or len(self.rounds) + self.missed < self.tries)
 
-    def __init__(self, contestants, sizes, queues, pairs, seconds, rounds):
-        self.contestants = contestants
-        self.sizes = sizes
-        self.queues = queues
-        self.pairs = pairs
-        self.seconds = seconds
-        self.rounds = rounds            # of a generation of processes
-        self.tries = 3 * pairs + 10     # rounds a size, dropped ones included
-        self.cpus = lab.cpus(2)
+    def wanted(self, out):
+        """Who takes part in the next round. out: contestants that cannot."""
+        lacking = [text for text, need in self.work.need.items()
+                   if self.good[text] < need and text not in out]
+        others = [text for text in lacking if text not in self.subjects]
+        present = [text for text in self.subjects if text not in out]
+        return present + others if lacking else []
+
+    def add(self, found):
+        """found: {'slices': {contestant: slice}, ...}"""
+        self.rounds.append(found)
+        fine = {text for text, taken in found['slices'].items() if not taken['disturbed']}
+        partners = fine.intersection(self.subjects) or not self.subjects
+        for text in fine:
+            self.good[text] += bool(partners)
 
 
 class Run:
-    """Takes rounds until every size has its pairs, or its tries are used up."""
+    """Takes rounds until every work has its pairs, or its tries are used up."""
 
-    def __init__(self, plan, say):
-        self.plan = plan
+    def __init__(self, works, subjects, seconds, rounds, say):
+        self.tallies = [Tally(work, subjects, 3 * max(work.need.values()) + 6)
+                        for work in works if work.need]
+        self.seconds = seconds
+        self.per_generation = rounds
         self.say = say
-        self.rounds = {size: [] for size in plan.sizes}
-        self.dropped = {size: [] for size in plan.sizes}
+        self.cpus = lab.cpus(2)
         self.serial = 0
+        self.strikes = {}       # {(setup, contestant): {'start': n, 'slice': n}}
+        self.out = {}           # {(setup, contestant): reason}
 
-    def due(self, size):
-        done, lost = len(self.rounds[size]), len(self.dropped[size])
-        return done < self.plan.pairs and done + lost < self.plan.tries
+    def out_of(self, setup):
+        return {text for where, text in self.out if where == setup}
 
-    def generation(self):
-        """New processes for every contestant."""
+    def strike(self, setup, contestant, kind, problem):
+        """It failed: maybe it gets another chance."""
+        key = (setup, contestant.text)
+        counts = self.strikes.setdefault(key, dict.fromkeys(STRIKES, 0))
+        counts[kind] += 1
+        reason = contestant.reason(problem)
+        if counts[kind] >= STRIKES[kind] or reason.startswith('driver refuses'):
+            self.out[key] = reason
+            self.say(f'{contestant.text}: not run: {reason}')
+        else:
+            self.say(f'{contestant.text}: failed, is started anew later: {reason}')
+        contestant.end()
+
+    def generation(self, setup, tallies):
+        """New processes for every contestant that a work of this set-up still needs."""
         self.serial += 1
-        team = [pmd.parse(text, self.plan.queues) for text in self.plan.contestants]
-        for index, contestant in enumerate(team):
-            contestant.launch(f'{self.serial:02}-{index}', self.plan.cpus)
-        for contestant in team:
-            contestant.ready()
-        return team
+        out = self.out_of(setup)
+        texts = list(dict.fromkeys(text for tally in tallies for text in tally.wanted(out)
+                                   if self.can(text, tally.work)))
+        team, ready = {}, {}
+        for index, text in enumerate(texts):
+            team[text] = contestants.parse(text, setup)
+            try:
+                team[text].launch(f'{self.serial:03}-{index}', self.cpus)
+            except lab.Failure as problem:
+                self.strike(setup, team.pop(text), 'start', problem)
+        for text, contestant in team.items():
+            try:
+                contestant.ready()
+                ready[text] = contestant
+            except lab.Failure as problem:
+                self.strike(setup, contestant, 'start', problem)
+        return ready
 
-    def take_round(self, team, size):
-        """Slices of one size in this round's order, with the line between them."""
-        turn = (len(self.rounds[size]) + len(self.dropped[size])) % len(team)
-        slices = {}
-        line = line_ns(self.plan.cpus)
-        for contestant in team[turn:] + team[:turn]:
-            contestant.set_size(size)
-            taken = take_slice(contestant, self.plan.cpus, self.plan.seconds)
-            taken['line_before'], line = line, line_ns(self.plan.cpus)
+    @staticmethod
+    def can(text, work):
+        """Whether this contestant knows this kind of work."""
+        return work.kind in contestants.parse(text, work.setup).kinds
+
+    def take_round(self, team, tally):
+        """Slices of one work in this round's order, with the line between them."""
+        work = tally.work
+        texts = [text for text in tally.wanted(self.out_of(work.setup)) if text in team]
+        if all(tally.good[text] >= work.need[text] for text in texts):
+            tally.missed += 1           # who is lacking comes with the next generation
+            return
+        turn = len(tally.rounds) % len(texts)
+        order = texts[turn:] + texts[:turn]
+        found = {'generation': self.serial, 'order': order, 'slices': {}}
+        line = line_ns(self.cpus)
+        for text in order:
+            try:
+                taken = team[text].take(work, self.cpus, self.seconds)
+            except lab.Failure as problem:
+                self.strike(work.setup, team.pop(text), 'slice', problem)
+                continue
+            taken['line_before'], line = line, line_ns(self.cpus)
             taken['line_after'] = line
-            slices[contestant] = taken
-            time.sleep(REST * (WARM + self.plan.seconds))
-        found = {'generation': self.serial, 'first': turn,
-                 'slices': [slices[contestant] for contestant in team]}
-        bad = any(taken['disturbed'] for taken in slices.values())
-        (self.dropped if bad else self.rounds)[size].append(found)
-        self.tell(size, found, bad)
+            taken['disturbed'] = is_disturbed(taken)
+            found['slices'][text] = taken
+            time.sleep(REST * (contestants.WARM + self.seconds))
+        tally.add(found)
+        self.tell(tally, found)
 
-    def tell(self, size, found, bad):
-        rates = '  '.join(f'{taken["contestant"]} {taken["mpps"]:.2f}' for taken in found['slices'])
-        lines = [ns for taken in found['slices'] for ns in (taken['line_before'],
-                                                           taken['line_after'])]
-        self.say(f'{size:5} B  {len(self.rounds[size]):3}/{self.plan.pairs}  {rates} Mpps  '
-                 f'line {min(lines):.0f}..{max(lines):.0f} ns'
-                 + ('  disturbed, dropped' if bad else ''))
+    def tell(self, tally, found):
+        slices = found['slices']
+        unit = works.unit(tally.work)
+        rates = '  '.join(f'{text} {slices[text][unit]:.2f}' + '~' * slices[text]['disturbed']
+                          for text in tally.work.need if text in slices)
+        lines = [ns for taken in slices.values() for ns in (taken['line_before'],
+                                                            taken['line_after'])]
+        if lines:
+            self.say(f'{tally.work.name:12} {len(tally.rounds):3}  {rates}  '
+                     f'line {min(lines):.0f}..{max(lines):.0f} ns')
+
+    def drop_unable(self):
+        """Contestants that do not know a work are not needed there."""
+        for tally in self.tallies:
+            for text in [text for text in tally.work.need if not self.can(text, tally.work)]:
+                del tally.work.need[text], tally.good[text]
 
     def take(self):
         pmd.favour(0, pmd.WATCH)
-        while any(self.due(size) for size in self.plan.sizes):
-            team = self.generation()
-            try:
-                for _ in range(self.plan.rounds):
-                    for size in self.plan.sizes:
-                        if self.due(size):
-                            self.take_round(team, size)
-            finally:
-                for contestant in team:
-                    contestant.end()
-                lab.kill_children()
+        self.drop_unable()
+        for setup in dict.fromkeys(tally.work.setup for tally in self.tallies):
+            tallies = [tally for tally in self.tallies if tally.work.setup == setup]
+            while any(tally.is_due(self.out_of(setup)) for tally in tallies):
+                team = self.generation(setup, [tally for tally in tallies
+                                               if tally.is_due(self.out_of(setup))])
+                try:
+                    for _ in range(self.per_generation):
+                        for tally in tallies:
+                            if tally.is_due(self.out_of(setup)):
+                                self.take_round(team, tally)
+                finally:
+                    for contestant in team.values():
+                        contestant.end()
+                    lab.kill_children()
+        pmd.favour(0, 0)
         return self
 
 
