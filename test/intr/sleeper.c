@@ -18,7 +18,8 @@
  *
  * No wait has a time-out of its own but that of the silence: only an interrupt ends it. Frames are
  * as in pattern.h, numbered from 0, one series a queue; each byte and the order are checked.
- * Prints one line "result: key=value ..." and exits with 1 when something was wrong.
+ * Prints one line "result: key=value ..." and exits with 1 when something was wrong; ping's has the
+ * median of its first SLEEPER_TIMED round trips.
  */
 
 #include <errno.h>
@@ -44,6 +45,7 @@
 #define SLEEPER_QUEUES_MAX	8u
 #define SLEEPER_BURST		64u
 #define SLEEPER_POLLS		1u	/* empty polls before it sleeps */
+#define SLEEPER_TIMED		10000u
 
 struct sleeper {
 	uint16_t port;
@@ -65,6 +67,8 @@ struct sleeper {
 	uint64_t order;
 	bool awake;
 	bool ended;
+	uint32_t timed;
+	uint32_t cycles[SLEEPER_TIMED];	/* of ping's round trips */
 };
 
 static volatile sig_atomic_t sleeper_stop;
@@ -262,11 +266,15 @@ sleeper_ping(struct sleeper *s)
 {
 	struct rte_mbuf *mbuf;
 	uint16_t queue = 0;
+	uint64_t begun;
 
 	while (s->received < s->count && !sleeper_stop && !s->ended && s->late == 0) {
 		mbuf = sleeper_frame(s, queue);
+		begun = rte_rdtsc();
 		sleeper_send(s, queue, &mbuf, 1);
 		sleeper_answer(s, false, true);
+		if (s->timed < SLEEPER_TIMED)
+			s->cycles[s->timed++] = RTE_MIN(rte_rdtsc() - begun, UINT32_MAX);
 		if (s->busy)
 			sleeper_gap();
 		queue = (queue + 1) % s->queue_cnt;
@@ -309,6 +317,15 @@ sleeper_xstats(const struct sleeper *s)
 }
 
 static int
+sleeper_compare(const void *a, const void *b)
+{
+	const uint32_t left = *(const uint32_t *)a;
+	const uint32_t right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+static int
 sleeper_report(struct sleeper *s)
 {
 	struct rusage usage;
@@ -320,6 +337,10 @@ sleeper_report(struct sleeper *s)
 	       s->late, s->bad, s->order,
 	       (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
 	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000);
+	if (s->timed != 0) {
+		qsort(s->cycles, s->timed, sizeof(s->cycles[0]), sleeper_compare);
+		printf(" p50_ns=%.0f", s->cycles[s->timed / 2] * 1e9 / rte_get_tsc_hz());
+	}
 	sleeper_xstats(s);
 	rte_eth_dev_stop(s->port);
 	rte_eth_dev_close(s->port);
@@ -340,7 +361,7 @@ sleeper_key(int argc, char **argv, const char *key, uint64_t otherwise)
 int
 main(int argc, char **argv)
 {
-	struct sleeper s = { .port = 0 };
+	static struct sleeper s;
 	int used = rte_eal_init(argc, argv);
 
 	if (used < 0 || argc - used < 2)

@@ -250,7 +250,9 @@ class Judged(Contestant):
                 '--main-lcore', '0', '-d', self.wire.plugin, '--vdev', device, '--', '--json',
                 '--poll', 'busy', '--mbufs', '16384',
                 '--expect', 'leaked=any', *words]     # memif-zc keeps what lay in its rings
-        proc = lab.Process(f'{self.name}-{side}', ['nice', '-n', '-20', *argv])
+        # virtio-user would die of SIGPIPE when vhost has gone before it
+        proc = lab.Process(f'{self.name}-{side}', ['env', '--ignore-signal=PIPE', 'nice', '-n',
+                                                   '-20', *argv])
         self.procs.append(proc)
         return proc
 
@@ -263,8 +265,7 @@ class Judged(Contestant):
             sender += ['--time', str(seconds)]
         else:
             sender += ['--sizes', str(work.size)]
-        # virtio-user dies of a signal when vhost has gone before it
-        sender += ['--linger', '1' if self.wire.sender_first else '0.2']
+        sender += ['--linger', '0.2']
         steal = Watch(cpus, [])
         made = {}
         for side in ('tx', 'rx') if self.wire.sender_first else ('rx', 'tx'):
