@@ -26,6 +26,7 @@ ROUND_TRIPS = 20000     # of a slice of kind rtt
 BEFORE_OTHER = 0.7      # s that the end which is started first gets
 WARM = 0.1
 REFUSED = re.compile(r'^IVSHMEM: .*(not known|refused|cannot|excludes|needs)|^Frame size')
+BARE_PAGES = 40         # of 2 MiB, for ivshmem-bare beside the others
 TICK = 1 / os.sysconf('SC_CLK_TCK')
 
 

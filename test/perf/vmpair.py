@@ -26,7 +26,7 @@ exec stdbuf -oL dpdk-testpmd --lcores 0@0,1@0 --main-lcore 0 -a "$addr" -m 32 --
 '''
 
 
-def _ask(job, command, pattern):
+def ask(job, command, pattern):
     """Sends a command; the match of the line that answers it. Prompts may be hidden by events."""
     begin = len(job.lines)
     job.send(command + '\n')
@@ -34,19 +34,24 @@ def _ask(job, command, pattern):
 
 
 def _count(job, what):
-    return int(_ask(job, 'show port stats 0', what + r'-packets: (\d+)')[1])
+    return int(ask(job, 'show port stats 0', what + r'-packets: (\d+)')[1])
 
 
 def _traffic(tx, rx):
     """FRAMES arrive, both sides stop, and what was sent was received."""
-    _ask(rx, 'start', 'rxonly packet forwarding')
-    _ask(tx, 'start', 'txonly packet forwarding')
+    ask(rx, 'start', 'rxonly packet forwarding')
+    ask(tx, 'start', 'txonly packet forwarding')
     lab.wait_until(lambda: _count(rx, 'RX') >= FRAMES, 120, f'{FRAMES} frames')
-    _ask(tx, 'stop', r'^Done\.')
+    ask(tx, 'stop', r'^Done\.')
     sent = _count(tx, 'TX')
     lab.wait_until(lambda: _count(rx, 'RX') == sent, 30, f'the last of {sent} frames sent')
-    _ask(rx, 'stop', r'^Done\.')
-    for job in (tx, rx):
+    ask(rx, 'stop', r'^Done\.')
+    end((tx, rx))
+
+
+def end(jobs):
+    """Every testpmd ends well."""
+    for job in jobs:
         job.send('quit\n')
         status = job.wait(60)
         lab.check(status == 0, f'{job.vm.name}: testpmd ended with {status}:\n{job.output}')
