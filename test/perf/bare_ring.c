@@ -25,7 +25,7 @@
 
 #define BARE_SLOTS	4096u
 #define BARE_BURST	32u
-#define BARE_PRIVATE	32u		/* buffers that each side cycles through, as warm as a pool's */
+#define BARE_PRIVATE	32u	/* buffers that each side cycles through, as warm as a pool's */
 #define BARE_RTT_BOUND	20		/* s */
 
 struct bare_desc {

@@ -313,14 +313,13 @@ class Bare(Contestant):
                 'mpps': found['packets'] / found['ns'] * 1e3, 'away': away, 'unsure': 0}
 
 
-def bare(mode, cpus, size, number, favoured=True):
+def bare(mode, cpus, size, number, prepare=lambda: pmd.favour(0, pmd.FORWARD, 0)):
     """Runs ivshmem-bare; ({key: number}, seconds that the host took away)."""
     argv = [lab.BUILD / 'test' / 'perf' / 'ivshmem-bare', mode, *cpus, size, number]
     argv = [str(word) for word in argv]
     steal = Watch(cpus, [])
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=60, preexec_fn=(lambda: pmd.favour(0, pmd.FORWARD, 0))
-                          if favoured else None)
+                          timeout=60, preexec_fn=prepare)
     lab.check(done.returncode == 0, f'{" ".join(argv)}: status {done.returncode} '
               f'{done.stderr.strip()}')
     return json.loads('{' + re.sub(r'(\w+)=(\d+)', r'"\1":\2', done.stdout.strip())

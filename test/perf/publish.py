@@ -39,7 +39,7 @@ def rst_table(title, head, rows, widths=None):
     for row in [head, *rows]:
         text += [''] * (row is head)
         for index, cell in enumerate(row):
-            text.append(('   * - ' if index == 0 else '     - ') + str(cell))
+            text.append((('   * - ' if index == 0 else '     - ') + str(cell)).rstrip())
     return '\n'.join(text) + '\n'
 
 

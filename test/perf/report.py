@@ -2,6 +2,7 @@
 # Copyright(c) 2026 The net_ivshmem authors
 """What a run says: medians and quartiles, ratios per pair and by distance, JSON."""
 
+import json
 import os
 import platform
 import subprocess
@@ -128,3 +129,20 @@ def document(run, results, **more):
         'not_run': refused(run),
         'raw': {tally.work.name: tally.rounds for tally in run.tallies}, **more,
     }
+
+
+def rounded(found):
+    """The same with five digits: what a slice's numbers are worth."""
+    if isinstance(found, dict):
+        return {key: rounded(value) for key, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [rounded(value) for value in found]
+    return float(f'{found:.5g}') if isinstance(found, float) else found
+
+
+def write(path, document):
+    """JSON, a round a line."""
+    text = json.dumps(rounded(document), separators=(',', ':'))
+    for key in ('{"generation"', '"raw"', '"search"', '"results"', '{"work"'):
+        text = text.replace(key, '\n' + key)
+    Path(path).write_text(text + '\n', encoding='utf-8')

@@ -5,6 +5,8 @@
 import contestants
 import instructions
 import lab
+import plots
+import publish
 import report
 import slices
 import targets
@@ -97,6 +99,46 @@ def best_ring_size():
     lab.check(need == {'memif,rsize=12': 5, 'ivshmem': 5}, f'{need}')
 
 
+def run_of(ours, theirs, line=100):
+    """The document of a run of one work, as far as tables need it."""
+    need = {'ivshmem': 1, 'memif,rsize=11': 1}
+    tally = tally_of([{'ivshmem': made(ours, line), 'memif,rsize=11': made(theirs, line)}] * 12,
+                     need)
+    return {'machine': {'time': f'{ours}', 'cpus': 2, 'cpu': 'made up', 'kernel': '-'},
+            'results': report.summary([tally]), 'not_run': ['not run: ring: why'],
+            'raw': {'oneway-64': tally.rounds}}
+
+
+def published():
+    """Runs stand side by side, and all of them must reach a target."""
+    good, bad = run_of(13, 10), run_of(11, 10)
+    for documents, word in (([good, good], '1.15: reached'), ([good, bad], '1.15: missed'),
+                            ([bad, good], '1.15: missed'),
+                            ([run_of(13, 10, 400)], '1.15: not seen')):
+        text = publish.tables(documents)
+        lab.check(f'     - {word}' in text, f'no {word!r} in {text}')
+        lab.check('``not run: ring: why``' in text, 'who did not run is not named')
+    lab.check('- 13.00 / 11.00\n' in publish.tables([good, bad]), 'no rates side by side')
+    lab.check(publish.EMPTY in publish.tables([]), 'nothing measured, but not said so')
+
+
+def plotted():
+    """Rates by size and by burst, and each near or far pair as a point."""
+    one = run_of(13, 10)
+    lab.check(plots.bars('oneway.svg', one) == [('64 B', {'ivshmem': [13] * 3,
+                                                          'memif': [10] * 3})],
+              f'{plots.bars("oneway.svg", one)}')
+    lab.check(plots.points(one) == {'oneway-64': [(100, 1.3)] * 12}, f'{plots.points(one)}')
+    one['raw']['oneway-64'][0] = {'slices': {'ivshmem': made(13, 100, 400),
+                                             'memif,rsize=11': made(10)}}
+    lab.check(len(plots.points(one)['oneway-64']) == 11, 'a pair while the CPUs moved')
+
+
+def digits():
+    found = report.rounded({'a': [1.23456789, 2, {'b': 123456.789}], 'c': 'text', 'd': True})
+    lab.check(found == {'a': [1.2346, 2, {'b': 123460.0}], 'c': 'text', 'd': True}, f'{found}')
+
+
 def refused(parse, text, word):
     try:
         parse(text)
@@ -165,4 +207,4 @@ def ceilings():
 
 lab.main(distances, ratios_are_of_pairs, disturbed_slices_make_no_pair, tries_are_bounded,
          small_bins_are_not_seen, round_trips_are_better_when_small, best_ring_size, names,
-         callgrind_output, ceilings)
+         published, plotted, digits, callgrind_output, ceilings)

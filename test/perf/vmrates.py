@@ -26,9 +26,9 @@ VIRTIO_ADDR = '0000:00:08.0'
 SCRIPT = '''
 addr=$(ivshmem_addr) || exit 3
 bind "$addr" vfio-pci || exit 4
-bind ''' + VIRTIO_ADDR + ''' vfio-pci || exit 5
-exec stdbuf -oL dpdk-testpmd --lcores 0@0,1@0 --main-lcore 0 -a "$addr" -a ''' + VIRTIO_ADDR + ''' \\
-  -m 48 -- -i --no-lsc-interrupt --total-num-mbufs=6144 --forward-mode={mode}
+bind {virtio} vfio-pci || exit 5
+exec stdbuf -oL dpdk-testpmd --lcores 0@0,1@0 --main-lcore 0 -a "$addr" -a {virtio} -m 48 -- \
+  -i --no-lsc-interrupt --total-num-mbufs=6144 --forward-mode={mode}
 '''
 
 
@@ -71,7 +71,7 @@ def run(say, mode):
             vms.vms[0].start()
             lab.wait_until(Path(path).exists, 30, 'the socket of guest a')
             vms.start()
-            jobs = [vm.start_job(SCRIPT.format(mode=mode), stdin=True)
+            jobs = [vm.start_job(SCRIPT.format(mode=mode, virtio=VIRTIO_ADDR), stdin=True)
                     for vm, mode in zip(vms.vms, ('txonly', 'rxonly'))]
             for job in jobs:
                 job.wait_line('^Done', 120)

@@ -26,7 +26,7 @@ OTHERS = ['virtio', 'vhost', 'ring', 'null', 'bare']
 RSIZES = {'memif': range(10, 14), 'memif-zc': range(10, 13)}
 
 # Mode: (pairs with rivals, pairs with others, slices of each ring size in the search)
-EFFORT = {'quick': (5, 2, 2), 'default': (12, 3, 3), 'full': (40, 10, 5)}
+EFFORT = {'quick': (5, 2, 2), 'default': (15, 3, 3), 'full': (70, 10, 5)}
 MAIN = {
     'quick': ['oneway-64', 'oneway-1518', 'io-64', 'io-1518'],
     'default': ['oneway-64', 'oneway-256', 'oneway-1518', 'oneway-9000', 'io-64', 'io-1518',
