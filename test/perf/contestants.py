@@ -75,6 +75,10 @@ class Contestant:
         self.wire = wires.Wire(text, options)
         self.procs = []
 
+    def takes(self, work):
+        """Whether it knows this work."""
+        return work.kind in self.kinds
+
     def launch(self, name, cpus):
         """Starts the processes; ready() waits for them."""
 
@@ -303,6 +307,11 @@ class Bare(Contestant):
     """A process of its own for each slice: it has nothing to set up."""
 
     kinds = ('oneway', 'rtt')
+
+    def takes(self, work):
+        """One ring, and bursts of 32 are written into it."""
+        return super().takes(work) and (work.kind == 'rtt' or work.burst == 32) and \
+            work.setup.queues == 1
 
     def take(self, work, cpus, seconds):
         if work.kind == 'rtt':

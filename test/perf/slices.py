@@ -146,8 +146,8 @@ class Run:
 
     @staticmethod
     def can(text, work):
-        """Whether this contestant knows this kind of work."""
-        return work.kind in contestants.parse(text, work.setup).kinds
+        """Whether this contestant knows this work."""
+        return contestants.parse(text, work.setup).takes(work)
 
     def take_round(self, team, tally):
         """Slices of one work in this round's order, with the line between them."""

@@ -97,6 +97,10 @@ def best_ring_size():
               f'{best}')
     need = works.settle(works.parse('oneway-64-b4', {'memif': 5, 'ivshmem': 5}), best).need
     lab.check(need == {'memif,rsize=12': 5, 'ivshmem': 5}, f'{need}')
+    found = works.candidates([works.parse(name, {'memif': 5, 'ivshmem': 5}) for name in
+                              ('oneway-64-b4', 'rtt-64', 'io-9000-q2')], 2)
+    lab.check([(work.name, len(work.need)) for work in found] ==
+              [('oneway-64', 4), ('io-9000', 4)], f'{found}')
 
 
 def run_of(ours, theirs, line=100):

@@ -98,23 +98,28 @@ def sized(text, rsize):
     return f'{text},rsize={rsize}'
 
 
-def candidates(work, pairs):
-    """The same work, with every ring size of those that are searched for."""
-    need = {sized(text, rsize): pairs for text in work.need if wants_search(text)
-            for rsize in RSIZES[text]}
-    return work._replace(need=need)
+def base(work):
+    """The name of the work whose best ring sizes it takes: the usual bursts and queues; for
+    what is not sent by testpmd a stream of small frames."""
+    return f'{work.kind}-{work.size}' if work.setup.tool == 'testpmd' else 'oneway-64'
+
+
+def candidates(works, pairs):
+    """Works of a search, with every ring size of those whose best is wanted."""
+    found = {}
+    for work in works:
+        texts = [text for text in work.need if wants_search(text)]
+        if texts:
+            found.setdefault(base(work), {}).update(
+                (sized(text, rsize), pairs) for text in texts for rsize in RSIZES[text])
+    return [parse(name, need) for name, need in found.items()]
 
 
 def settle(work, best):
-    """The work with ring sizes. best: {(work's name, contestant): ring size}.
-
-    A work that was not searched takes the size of the one with the usual bursts and queues,
-    and what is not sent by testpmd that of a stream of small frames.
-    """
-    base = f'{work.kind}-{work.size}' if work.setup.tool == 'testpmd' else 'oneway-64'
+    """The work with ring sizes. best: {(work's name, contestant): ring size}."""
     need = {}
     for text, pairs in work.need.items():
-        found = best.get((work.name, text), best.get((base, text)))
+        found = best.get((base(work), text))
         need[sized(text, found) if found and wants_search(text) else text] = pairs
     return work._replace(need=need)
 
