@@ -5,12 +5,12 @@
 /*
  * Bursts from one port to another of one process, on one lcore, and nothing else: their cost.
  *
- *   ivshmem-drive [EAL options] -- [from=N] [size=N] [burst=N] [bursts=N] [time=1]
+ *   ivshmem-drive [EAL options] -- [from=N] [size=N] [burst=N] [bursts=N] [forward=1] [time=1]
  *
- * They go from port 0 to port 1, or from 1 to 0.
+ * They go from port 0 to port 1, or from 1 to 0; with forward=1 what was received is sent back.
  *
  * Other ports are started, have sent one frame, and idle. Each of the bursts (1000) is allocated
- * from a pool, sent, received whole, and freed.
+ * from a pool, sent, received whole, and freed; one that is forwarded is allocated once.
  *
  * Under callgrind, drive_tx() and drive_rx() enclose rte_eth_tx_burst() and rte_eth_rx_burst(), and
  * are called for the bursts that count and for no other: their inclusive cost is that of the
@@ -50,6 +50,8 @@ struct drive {
 	uint32_t burst;
 	uint32_t bursts;
 	bool timed;
+	bool forward;
+	struct rte_mbuf *bufs[DRIVE_BURST_MAX];	/* the burst under way */
 	uint64_t *full;		/* cycles */
 	uint64_t *empty;
 };
@@ -138,11 +140,13 @@ drive_make(struct drive *drive, struct rte_mbuf **bufs, uint32_t cnt, bool to_al
 static uint64_t
 drive_pass(struct drive *drive, drive_burst_t tx, drive_burst_t rx)
 {
-	struct rte_mbuf *bufs[DRIVE_BURST_MAX];
-	uint64_t spent, end = rte_get_timer_cycles() + DRIVE_WAIT_S * rte_get_timer_hz();
+	const uint64_t end = rte_get_timer_cycles() + DRIVE_WAIT_S * rte_get_timer_hz();
+	struct rte_mbuf **bufs = drive->bufs;
 	uint32_t sent = 0, got = 0;
+	uint64_t spent;
 
-	drive_make(drive, bufs, drive->burst, false);
+	if (!drive->forward)
+		drive_make(drive, bufs, drive->burst, false);
 	while (sent < drive->burst && rte_get_timer_cycles() < end)
 		sent += tx(drive->from, bufs + sent, drive->burst - sent);
 	spent = rte_rdtsc();
@@ -153,7 +157,10 @@ drive_pass(struct drive *drive, drive_burst_t tx, drive_burst_t rx)
 	if (got != drive->burst)
 		rte_exit(1, "ivshmem-drive: %u of %u frames sent, %u received\n", sent,
 			 drive->burst, got);
-	rte_pktmbuf_free_bulk(bufs, got);
+	if (drive->forward)
+		RTE_SWAP(drive->from, drive->dest);
+	else
+		rte_pktmbuf_free_bulk(bufs, got);
 	return spent;
 }
 
@@ -221,6 +228,8 @@ drive_run(struct drive *drive)
 	struct rte_mbuf *none[1];
 	uint64_t before;
 
+	if (drive->forward)
+		drive_make(drive, drive->bufs, drive->burst, false);
 	for (uint32_t i = 0; i < DRIVE_WARM; i++)
 		drive_pass(drive, drive_warm_tx, drive_warm_rx);
 	for (uint32_t i = 0; i < drive->bursts; i++) {
@@ -232,6 +241,8 @@ drive_run(struct drive *drive)
 			drive_warm_rx(drive->dest, none, 1);
 		drive->empty[i] = rte_rdtsc() - before;
 	}
+	if (drive->forward)
+		rte_pktmbuf_free_bulk(drive->bufs, drive->burst);
 	printf("bursts=%" PRIu32 " burst=%" PRIu32, drive->bursts, drive->burst);
 	if (drive->timed)
 		printf(" full_ns=%.1f empty_ns=%.2f", drive_middle_ns(drive->full, drive->bursts),
@@ -251,13 +262,13 @@ drive_key(int argc, char **argv, const char *key, uint32_t otherwise)
 int
 main(int argc, char **argv)
 {
-	struct drive drive = { .burst = 0 };
+	static struct drive drive;
 	const int used = rte_eal_init(argc, argv);
 	uint16_t ports;
 
 	if (used < 0 || rte_eth_dev_count_avail() < 2)
 		rte_exit(2, "usage: ivshmem-drive [EAL options with two ports] -- [size=N]"
-			 " [burst=N] [bursts=N] [time=1]\n");
+			 " [burst=N] [bursts=N] [forward=1] [time=1]\n");
 	ports = rte_eth_dev_count_avail();
 	drive.from = drive_key(argc - used, argv + used, "from", 0) != 0;
 	drive.dest = !drive.from;
@@ -265,6 +276,7 @@ main(int argc, char **argv)
 	drive.burst = drive_key(argc - used, argv + used, "burst", 32);
 	drive.bursts = drive_key(argc - used, argv + used, "bursts", 1000);
 	drive.timed = drive_key(argc - used, argv + used, "time", 0) != 0;
+	drive.forward = drive_key(argc - used, argv + used, "forward", 0) != 0;
 	if (drive.burst == 0 || drive.burst > DRIVE_BURST_MAX || drive.bursts == 0 ||
 	    drive.size < 60)
 		rte_exit(2, "ivshmem-drive: burst is 1..%u, bursts at least 1, size at least 60\n",

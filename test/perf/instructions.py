@@ -12,13 +12,16 @@ from pathlib import Path
 
 import lab
 
-SIZES = (64, 1518)
+# Frames that were made by the sender and end at the receiver, and frames that are sent back.
+CASES = {'oneway-64': ['size=64'], 'oneway-1518': ['size=1518'],
+         'io-64': ['size=64', 'forward=1'], 'io-1518': ['size=1518', 'forward=1']}
 BURSTS, BURST = 200, 32
 SIDES = ('rx', 'tx')
 WAIT = 300              # ten times what a busy machine needs
 CEILING = Path(__file__).with_name('instructions.ceiling')
-# Ratio to memif's sum of Rx and Tx that is hoped for: (name, size)
-TARGETS = {('ivshmem', 64): 1 / 2, ('ivshmem-zc', 1518): 1 / 3}
+# Ratio to memif's sum of Rx and Tx that is hoped for: (name, case)
+TARGETS = {('ivshmem', 'oneway-64'): 1 / 2, ('ivshmem', 'io-64'): 1 / 2,
+           ('ivshmem-zc', 'oneway-1518'): 1 / 3, ('ivshmem-zc', 'io-1518'): 1 / 3}
 
 
 def _ivshmem(more=''):
@@ -59,15 +62,15 @@ def inclusive(text, bursts):
     return found
 
 
-def count(name, size):
+def count(name, case):
     """Of a contestant: {'rx': instructions per packet, 'tx': ...}"""
     devices, keys = CONTESTANTS[name]
-    out = lab.log_dir() / f'callgrind-{name}-{size}.out'
-    proc = lab.Process(f'drive-{name}-{size}', [
+    out = lab.log_dir() / f'callgrind-{name}-{case}.out'
+    proc = lab.Process(f'drive-{name}-{case}', [
         'valgrind', '--tool=callgrind', f'--callgrind-out-file={out}', '--compress-strings=no',
         '--compress-pos=no', lab.BUILD / 'test' / 'perf' / 'ivshmem-drive', '--no-pci',
         '--no-huge', '-m', 64, '-l', lab.cpus(1)[0], '--no-telemetry', *devices(), '--',
-        f'size={size}', f'burst={BURST}', f'bursts={BURSTS}', *keys])
+        f'burst={BURST}', f'bursts={BURSTS}', *CASES[case], *keys])
     status = proc.wait(WAIT)
     refused = re.search(r'^IVSHMEM: .*argument .* is not known', proc.output(), re.M)
     if status != 0 and refused:
@@ -78,13 +81,13 @@ def count(name, size):
 
 
 def ceilings(text):
-    """{(name, size, side): most instructions} of the ceiling file."""
+    """{(name, case, side): most instructions} of the ceiling file."""
     found = {}
     for line in text.splitlines():
         words = line.partition('#')[0].split()
         if words:
-            name, size, side, most = words
-            found[name, int(size), side] = float(most)
+            name, case, side, most = words
+            found[name, case, side] = float(most)
     return found
 
 
@@ -92,7 +95,7 @@ def above(measured, limit):
     """Lines that say what is above its ceiling, or has none, or was not measured."""
     problems = []
     for key, found in measured.items():
-        what = '{} {} B {}'.format(*key)
+        what = '{} {} {}'.format(*key)
         if key[0].startswith('memif'):
             continue
         if key not in limit:
@@ -100,20 +103,20 @@ def above(measured, limit):
         elif found > limit[key]:
             problems.append(f'{what}: {found:.1f} instructions a packet, the ceiling is '
                             f'{limit[key]:.1f}')
-    problems += ['{} {} B {}: has a ceiling, but was not measured'.format(*key)
+    problems += ['{} {} {}: has a ceiling, but was not measured'.format(*key)
                  for key in limit if key not in measured]
     return problems
 
 
 def measure(say, names=tuple(CONTESTANTS)):
-    """({(name, size, side): instructions per packet}, [who was not run and why])"""
+    """({(name, case, side): instructions per packet}, [who was not run and why])"""
     measured, refused = {}, []
     for name in names:
         try:
-            for size in SIZES:
-                found = count(name, size)
-                measured.update({(name, size, side): found[side] for side in SIDES})
-                say(f'{name} {size} B: Rx {found["rx"]:.1f}, Tx {found["tx"]:.1f} '
+            for case in CASES:
+                found = count(name, case)
+                measured.update({(name, case, side): found[side] for side in SIDES})
+                say(f'{name} {case}: Rx {found["rx"]:.1f}, Tx {found["tx"]:.1f} '
                     'instructions a packet')
         except Refused as problem:
             refused.append(f'not run: {name}: {problem}')
@@ -122,18 +125,18 @@ def measure(say, names=tuple(CONTESTANTS)):
 
 
 def table(measured, limit):
-    """Both sides and their sum, and the sum's ratio to memif's of that size."""
-    text = [f'{"":12} {"size":>5} {"Rx":>7} {"Tx":>7} {"sum":>7} {"ceiling":>16}  of memif']
-    for name, size in dict.fromkeys(key[:2] for key in measured):
-        each = [measured[name, size, side] for side in SIDES]
-        most = '/'.join(f'{limit[name, size, side]:.1f}' if (name, size, side) in limit else '-'
+    """Both sides and their sum, and the sum's ratio to memif's in that case."""
+    text = [f'{"":12} {"":12} {"Rx":>7} {"Tx":>7} {"sum":>7} {"ceiling":>16}  of memif']
+    for name, case in dict.fromkeys(key[:2] for key in measured):
+        each = [measured[name, case, side] for side in SIDES]
+        most = '/'.join(f'{limit[name, case, side]:.1f}' if (name, case, side) in limit else '-'
                         for side in SIDES)
-        line = f'{name:12} {size:5} {each[0]:7.1f} {each[1]:7.1f} {sum(each):7.1f} {most:>16}'
-        if ('memif', size, 'rx') in measured:
-            ratio = sum(each) / sum(measured['memif', size, side] for side in SIDES)
+        line = f'{name:12} {case:12} {each[0]:7.1f} {each[1]:7.1f} {sum(each):7.1f} {most:>16}'
+        if ('memif', case, 'rx') in measured:
+            ratio = sum(each) / sum(measured['memif', case, side] for side in SIDES)
             line += f'  {ratio:.2f}'
-            if (name, size) in TARGETS:
-                goal = TARGETS[name, size]
+            if (name, case) in TARGETS:
+                goal = TARGETS[name, case]
                 line += f'  target {goal:.2f}: {"reached" if ratio <= goal else "MISSED"}'
         text.append(line)
     return '\n'.join(text)

@@ -163,15 +163,15 @@ def idle_ports(one):
 
 
 def instruction_table(one):
-    measured = {(name, size, side): value for name, size, side, value in one['instructions']}
+    measured = {(name, case, side): value for name, case, side, value in one['instructions']}
     rows = []
-    for name, size in dict.fromkeys(key[:2] for key in measured):
-        each = [measured[name, size, side] for side in instructions.SIDES]
-        memif = [measured.get(('memif', size, side), 0) for side in instructions.SIDES]
-        rows.append([name, str(size), *(f'{value:.1f}' for value in [*each, sum(each)]),
+    for name, case in dict.fromkeys(key[:2] for key in measured):
+        each = [measured[name, case, side] for side in instructions.SIDES]
+        memif = [measured.get(('memif', case, side), 0) for side in instructions.SIDES]
+        rows.append([name, f'``{case}``', *(f'{value:.1f}' for value in [*each, sum(each)]),
                      f'{sum(each) / sum(memif):.2f}' if sum(memif) else '-'])
-    return rst_table('Instructions per packet', ['Contestant', 'Size', 'Rx', 'Tx', 'Sum',
-                                                 'Of memif\'s'], rows)
+    return rst_table('Instructions per packet',
+                     ['Contestant', 'Work', 'Rx', 'Tx', 'Sum', 'Of memif\'s'], rows)
 
 
 def wake_text(one):

@@ -198,12 +198,12 @@ def callgrind_output():
 
 
 def ceilings():
-    limit = instructions.ceilings('# text\nivshmem 64 rx 100 # why\n')
-    for measured, word in (({('ivshmem', 64, 'rx'): 100.0}, None),
-                           ({('ivshmem', 64, 'rx'): 100.1}, 'the ceiling is 100.0'),
+    limit = instructions.ceilings('# text\nivshmem io-64 rx 100 # why\n')
+    for measured, word in (({('ivshmem', 'io-64', 'rx'): 100.0}, None),
+                           ({('ivshmem', 'io-64', 'rx'): 100.1}, 'the ceiling is 100.0'),
                            ({}, 'not measured'),
-                           ({('ivshmem', 64, 'rx'): 1, ('ivshmem', 64, 'tx'): 1}, 'no ceiling'),
-                           ({('ivshmem', 64, 'rx'): 1, ('memif', 64, 'tx'): 900}, None)):
+                           ({('ivshmem', 'io-64', 'rx'): 1, ('ivshmem', 'io-64', 'tx'): 1}, 'no ceiling'),
+                           ({('ivshmem', 'io-64', 'rx'): 1, ('memif', 'io-64', 'tx'): 900}, None)):
         problems = instructions.above(measured, limit)
         lab.check(len(problems) == (word is not None) and (not word or word in problems[0]),
                   f'{measured}: {problems}')
