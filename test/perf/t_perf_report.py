@@ -202,7 +202,8 @@ def ceilings():
     for measured, word in (({('ivshmem', 'io-64', 'rx'): 100.0}, None),
                            ({('ivshmem', 'io-64', 'rx'): 100.1}, 'the ceiling is 100.0'),
                            ({}, 'not measured'),
-                           ({('ivshmem', 'io-64', 'rx'): 1, ('ivshmem', 'io-64', 'tx'): 1}, 'no ceiling'),
+                           ({('ivshmem', 'io-64', 'rx'): 1, ('ivshmem', 'io-64', 'tx'): 1},
+                            'no ceiling'),
                            ({('ivshmem', 'io-64', 'rx'): 1, ('memif', 'io-64', 'tx'): 900}, None)):
         problems = instructions.above(measured, limit)
         lab.check(len(problems) == (word is not None) and (not word or word in problems[0]),
