@@ -11,7 +11,7 @@
  * store. It checks nothing, counts nothing, serves one peer and cannot survive its death.
  *
  * Invariants:
- *  I1. prod is written by the producer, cons by the consumer; prod - cons <= BARE_SLOTS.
+ *  I1. prod is written by the producer, cons by the consumer; prod - cons <= slots, a power of two.
  *  I2. It ends: all loops look at the clock.
  */
 
@@ -23,7 +23,8 @@
 
 #include "bare.h"
 
-#define BARE_SLOTS	4096u
+#define BARE_SLOTS_MAX	4096u
+#define BARE_CYCLING	(UINT32_C(8) << 20)	/* bytes: more than an L2 cache, less than an L3 */
 #define BARE_BURST	32u
 #define BARE_PRIVATE	32u	/* buffers that each side cycles through, as warm as a pool's */
 #define BARE_RTT_BOUND	20		/* s */
@@ -37,7 +38,7 @@ struct bare_desc {
 struct bare_ring {
 	_Alignas(128) _Atomic uint32_t prod;
 	_Alignas(128) _Atomic uint32_t cons;
-	_Alignas(128) struct bare_desc desc[BARE_SLOTS];
+	_Alignas(128) struct bare_desc desc[BARE_SLOTS_MAX];
 };
 
 /* One end of a ring, private to its thread. */
@@ -46,6 +47,7 @@ struct bare_end {
 	uint8_t *buffers;
 	uint8_t *private;
 	uint32_t stride;
+	uint32_t slots;
 	uint32_t index;
 	uint32_t other;
 	uint32_t turn;
@@ -71,12 +73,12 @@ bare_put(struct bare_end *end, uint32_t cnt, uint32_t size)
 {
 	struct bare_ring *ring = end->ring;
 
-	if (BARE_SLOTS - (end->index - end->other) < cnt)
+	if (end->slots - (end->index - end->other) < cnt)
 		end->other = atomic_load_explicit(&ring->cons, memory_order_acquire);
-	if (BARE_SLOTS - (end->index - end->other) < cnt)
+	if (end->slots - (end->index - end->other) < cnt)
 		return 0;
 	for (uint32_t i = 0; i < cnt; i++) {
-		const uint32_t slot = (end->index + i) % BARE_SLOTS;
+		const uint32_t slot = (end->index + i) & (end->slots - 1);
 
 		memcpy(end->buffers + (size_t)slot * end->stride, bare_next_private(end), size);
 		ring->desc[slot] = (struct bare_desc){ .buffer = slot, .length = size };
@@ -97,7 +99,7 @@ bare_get(struct bare_end *end, uint32_t cnt)
 	if (end->other - end->index < cnt)
 		cnt = end->other - end->index;
 	for (uint32_t i = 0; i < cnt; i++) {
-		const struct bare_desc desc = ring->desc[(end->index + i) % BARE_SLOTS];
+		const struct bare_desc desc = ring->desc[(end->index + i) & (end->slots - 1)];
 
 		memcpy(bare_next_private(end), end->buffers + (size_t)desc.buffer * end->stride,
 		       desc.length);
@@ -113,14 +115,17 @@ static bool
 bare_make(struct bare_end *out, struct bare_end *in, uint32_t size)
 {
 	const uint32_t stride = size <= 2048 ? 2048 : (size + 63) / 64 * 64;
-	uint8_t *memory = bare_memory(sizeof(struct bare_ring) + (size_t)BARE_SLOTS * stride);
+	uint8_t *memory = bare_memory(sizeof(struct bare_ring) + BARE_CYCLING);
 	uint8_t *private = bare_memory((size_t)BARE_PRIVATE * stride * 2);
+	uint32_t slots = BARE_SLOTS_MAX;
 
+	while (slots * stride > BARE_CYCLING)
+		slots /= 2;
 	if (memory == NULL || private == NULL)
 		return false;
 	*out = (struct bare_end){
 		.ring = (struct bare_ring *)memory, .buffers = memory + sizeof(struct bare_ring),
-		.private = private, .stride = stride,
+		.private = private, .stride = stride, .slots = slots,
 	};
 	*in = *out;
 	in->private = private + (size_t)BARE_PRIVATE * stride;

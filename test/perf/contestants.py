@@ -271,7 +271,7 @@ class Judged(Contestant):
         else:
             sender += ['--sizes', str(work.size)]
         sender += ['--linger', '0.2']
-        steal = Watch(cpus, [])
+        steal, begun = Watch(cpus, []), time.monotonic()
         made = {}
         for side in ('tx', 'rx') if self.wire.sender_first else ('rx', 'tx'):
             at = ('tx', 'rx').index(side)
@@ -280,7 +280,8 @@ class Judged(Contestant):
                 time.sleep(BEFORE_OTHER)
         found = {side: self.report(proc) for side, proc in made.items()}
         self.wire.close()
-        result = {'away': steal.away(), 'unsure': 0}
+        # what the host took meanwhile, as far as it is likely to have hit the traffic
+        result = {'away': steal.away() * seconds / (time.monotonic() - begun), 'unsure': 0}
         if work.kind == 'imix':
             rate = found['rx']['rx']
             lab.check(rate['frames'] > 0, f'{self.text} received nothing')
