@@ -25,6 +25,7 @@ enum ivshmem_rx_fate {
 	IVSHMEM_RX_TAKEN,
 	IVSHMEM_RX_DROPPED,
 	IVSHMEM_RX_NOMBUF,	/* stays in the ring */
+	IVSHMEM_RX_ODD,		/* not looked at yet: no plain piece */
 };
 
 /* Load a descriptor once. */
