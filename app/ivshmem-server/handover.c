@@ -349,7 +349,7 @@ ivshmem_handover_ask(const char *socket_path, struct ivshmem_legacy *legacy,
 int
 ivshmem_handover_finish(int fd, struct ivshmem_fault *fault)
 {
-	char line[IVSHMEM_HANDOVER_LINE];
+	char line[IVSHMEM_HANDOVER_LINE] = "";
 	bool was_sent;
 	int file = -1;
 	int ret;

@@ -140,7 +140,7 @@ ivshmem_notify_take(struct ivshmem_legacy *legacy)
 	const long cnt = ivshmem_notify_number("LISTEN_FDS");
 	const char *names = getenv("LISTEN_FDNAMES");
 	char name[IVSHMEM_LEGACY_NAME_MAX];
-	int ret = 0;
+	int ret;
 	size_t len;
 	int fd;
 

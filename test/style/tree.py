@@ -26,7 +26,7 @@ FORBIDDEN = {
     r'\brte_(panic|exit)\s*\(': 'a driver does not end the process',
     r'__attribute__': 'use the __rte_* macros',
     r'\b__builtin_': 'a compiler builtin',
-    r'\b__rte_always_inline\b(?!.*/\* measured: )': '__rte_always_inline needs a measurement',
+    r'\b__rte_always_inline\b': '__rte_always_inline needs a measurement',
     r'#\s*pragma': 'pragma',
     r'\bpthread_create\b': 'use the control threads of EAL',
     r'%ll?[xud]': 'use PRI*64',
@@ -139,9 +139,11 @@ def driver_rules():
         if not re.match(r'drivers/net/ivshmem/.*\.[ch]$', name):
             continue
         code = without_comments(text)
+        lines = text.split('\n')
         for number, line in enumerate(code.split('\n'), 1):
             for pattern, words in FORBIDDEN.items():
-                if re.search(pattern, line):
+                if re.search(pattern, line) and not ('always_inline' in pattern and
+                                                     '/* measured: ' in lines[number - 1]):
                     problems.append(f'{name}:{number}: {words}')
             if MEMORY_ORDER.search(line) and not name.endswith('/ivshmem_atomic.h'):
                 problems.append(f'{name}:{number}: memory order outside ivshmem_atomic.h')

@@ -22,7 +22,7 @@ ivshmem_file_check_owner(int fd, struct ivshmem_fault *fault)
 
 	if (fstat(fd, &info) != 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
-	if (!S_ISREG(info.st_mode) || info.st_nlink == 0)	/* a memfd has no name to open it by */
+	if (!S_ISREG(info.st_mode) || info.st_nlink == 0)	/* a memfd has no name */
 		return 0;
 	if (info.st_uid != me && info.st_uid != 0)
 		return IVSHMEM_FAULT(fault, -EPERM, "belongs to user %u, who could cut it short;"

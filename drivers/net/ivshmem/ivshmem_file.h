@@ -15,7 +15,8 @@
 /*
  * The file must belong to this process's effective user or to root, and not everybody may write to
  * it. Its group may: that is the administrator's choice. Devices have no length to cut, and a memfd
- * has no name under which others could open it. Returns 0, -EPERM with owner, permissions and who we are, or another -errno.
+ * has no name under which others could open it. Returns 0, -EPERM with owner, permissions and who
+ * we are, or another -errno.
  */
 int ivshmem_file_check_owner(int fd, struct ivshmem_fault *fault);
 
