@@ -180,6 +180,7 @@ section(void)
 	FIELD(beat);
 	FIELD(beat_ms);
 	FIELD(dir_gen);
+	FIELD(pool_cnt);
 	FIELD(reserved2);
 	FIELD(conf_seq);
 	FIELD(reserved3);

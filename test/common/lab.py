@@ -228,6 +228,13 @@ def kill_children():
     _children.clear()
 
 
+def forget(process):
+    """A process that has ended as it should: its pipe and its log are not needed any more."""
+    process.proc.stdin.close()
+    process.log.unlink()
+    _children.remove(process)
+
+
 class Server(Process):
     """build/app/ivshmem-server, started and ready; socket is where it listens."""
 
@@ -302,15 +309,18 @@ def main(*cases):
             word = 'ok'
         except Failure as error:
             print(f'{case.__name__}: {error}')
-            word = 'FAIL'
-        except Exception:
+            word, why = 'FAIL', str(error)
+        except Exception as error:
             traceback.print_exc(file=sys.stdout)
-            word = 'FAIL'
+            word, why = 'FAIL', repr(error)
         finally:
             kill_children()
         if word != 'ok':
-            failed.append(case.__name__)
+            failed.append((case.__name__, why))
         print(f'{word:4} {case.__name__} ({time.monotonic() - start:.1f} s)', flush=True)
     if failed:
+        # once more at the end, which is what the runner shows
         print(f'logs: {log_dir()}')
+        for name, why in failed:
+            print(f'FAIL {name}: ' + '\n'.join(line[:200] for line in why.splitlines()[:8]))
         sys.exit(1)

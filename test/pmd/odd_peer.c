@@ -8,8 +8,7 @@
  *
  * Usage: ivshmem-odd-peer FILE SLOT [OTHER SLOT]; then commands on standard input, see command.h.
  * Between them its heart beats. No DPDK: it is made of the layers that the driver shares with other
- * programs.
- * It has one Tx and one Rx queue, which meet queue 0 of the other port.
+ * programs. It has one Tx and one Rx queue, which meet queue 0 of the other port.
  */
 
 #include <errno.h>
@@ -202,33 +201,32 @@ odd_data(uint32_t buf)
 		(uint64_t)buf * odd_layout.buf_len;
 }
 
-/* A good frame of one piece in the buffer of its own index. */
+/* A good frame of one piece at an offset of the buffer of its own index. */
 static void
-odd_put_good(uint32_t len, uint32_t seq)
+odd_put_good(uint32_t len, uint32_t seq, uint32_t off)
 {
 	static const uint8_t all[6] = { 255, 255, 255, 255, 255, 255 };
 	const uint32_t buf = odd_staged % odd_layout.buf_cnt;
 
-	ivshmem_pattern_write(odd_data(buf) + odd_layout.headroom, len, all, odd_mac, seq);
+	ivshmem_pattern_write(odd_data(buf) + off, len, all, odd_mac, seq);
 	odd_producer.entries[odd_staged++ & (odd_producer.size - 1)].desc =
 		(struct ivshmem_desc_shm){
 			.section = odd_port.slot,
 			.buf = buf,
-			.data_off = odd_layout.headroom,
+			.data_off = off,
 			.data_len = len,
 		};
 }
 
-/* good CNT LEN: write frames that break no rule. */
+/* good CNT LEN [OFF]: write frames that break no rule. */
 static int
 odd_good(int argc, char **argv)
 {
-	const uint64_t cnt = ivshmem_number(argv[0]);
+	const uint32_t off = argc > 2 ? ivshmem_number(argv[2]) : odd_layout.headroom;
 
-	(void)argc;
 	ivshmem_say("first=%" PRIu32, odd_seq);
-	for (uint64_t i = 0; i < cnt; i++)
-		odd_put_good(ivshmem_number(argv[1]), odd_seq++);
+	for (uint64_t i = 0; i < ivshmem_number(argv[0]); i++)
+		odd_put_good(ivshmem_number(argv[1]), odd_seq++, off);
 	return 0;
 }
 
@@ -384,7 +382,7 @@ odd_storm(int argc, char **argv)
 		       odd_now_ms() < end)
 			odd_step();
 		for (uint32_t i = 0; i < frames; i++)
-			odd_put_good(1500, odd_seq++);
+			odd_put_good(1500, odd_seq++, odd_layout.headroom);
 		ivshmem_producer_publish(&odd_producer, odd_staged);
 		for (volatile uint64_t i = 0; i < spin; i++)
 			;
@@ -461,6 +459,9 @@ odd_find_ends(void)
 
 	odd_producer.own = ivshmem_layout_prod(odd_port.section, &odd_layout, mine);
 	odd_producer.peer = ivshmem_layout_cons(other, &odd_layout, theirs);
+	odd_producer.peer_section = (const uint8_t *)other;
+	odd_producer.layout = &odd_layout;
+	odd_producer.flight = odd_layout.buf_cnt;	/* a consumer may lend buffers up */
 	odd_consumer.own = ivshmem_layout_cons(odd_port.section, &odd_layout, mine);
 	odd_consumer.peer = ivshmem_layout_prod(other, &odd_layout, theirs);
 	odd_consumer.section = (const uint8_t *)other;

@@ -39,8 +39,8 @@ class Region:
 
     SUPER = struct.Struct('<QHHIQQQ16sQQQIIIIIIIIIIIIQQQQ')     # ivshmem_abi.h, superblock
 
-    def __init__(self, size='64M', **geometry):
-        self.dir = Path(tempfile.mkdtemp(prefix='ivshmem-pmd-', dir='/dev/shm'))
+    def __init__(self, size='64M', where='/dev/shm', **geometry):
+        self.dir = Path(tempfile.mkdtemp(prefix='ivshmem-pmd-', dir=where))
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         self.path = self.dir / 'region'
         self.more = f'create=1,size={size}' + ''.join(f',{k}={v}' for k, v in geometry.items())
@@ -85,6 +85,27 @@ class Region:
         """(epoch, index) of the consumer's end of slot."""
         self._look()
         return self._word(self._end(self.cons_off, slot, txq, rxq))
+
+    def returned(self, slot, txq=0, rxq=0):
+        """(epoch, index) of the return ring of slot's consumer's end."""
+        self._look()
+        return self._word(self._end(self.cons_off, slot, txq, rxq) + 8)
+
+    def pool(self, slot):
+        """The numbers of the buffers that are in the Tx pool of slot."""
+        self._look()
+        first = self.section_off + slot * self.section_len
+        total = int.from_bytes(self.map[first + 68:first + 72], 'little')
+        return range(total - int.from_bytes(self.map[first + 280:first + 284], 'little'), total)
+
+    def sent_by(self, slot, index, txq=0, rxq=0):
+        """(section, buffer) of a descriptor that slot has written."""
+        self._look()
+        end = self._end(self.prod_off, slot, txq, rxq)
+        count = int.from_bytes(self.map[end + 68:end + 72], 'little')
+        off = int.from_bytes(self.map[end + 72:end + 80], 'little')
+        at = self.section_off + slot * self.section_len + off + index % count * 32
+        return struct.unpack_from('<HHI', self.map, at)[::2]
 
     def wait_for_beats(self, slot, count=2):
         """Waits until the port in that slot has looked at the others so often."""

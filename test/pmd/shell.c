@@ -58,18 +58,24 @@ shell_remove(int argc, char **argv)
 	return rte_eal_hotplug_remove("vdev", argv[0]);
 }
 
-/* pool CNT ROOM: the mbufs of ports that are configured from now on. */
+/*
+ * pool CNT ROOM [PRIV]: the mbufs of ports that are configured from now on, with a private area of
+ * PRIV bytes.
+ */
 static int
 shell_pool_make(int argc, char **argv)
 {
 	static int number;
 	char name[32];
 
-	(void)argc;
 	snprintf(name, sizeof(name), "shell%d", number++);
-	shell_pool = rte_pktmbuf_pool_create(name, ivshmem_number(argv[0]), 0, 0,
+	shell_pool = rte_pktmbuf_pool_create(name, ivshmem_number(argv[0]), 0,
+		argc > 2 ? ivshmem_number(argv[2]) : 0,
 		RTE_PKTMBUF_HEADROOM + ivshmem_number(argv[1]), SOCKET_ID_ANY);
-	return shell_pool == NULL ? -rte_errno : 0;
+	if (shell_pool == NULL)
+		return -rte_errno;
+	shell_mark_pool();
+	return 0;
 }
 
 static int
@@ -356,20 +362,26 @@ static const struct ivshmem_command shell_commands[] = {
 	{ "allmulti", 2, shell_allmulti },
 	{ "close", 1, shell_close },
 	{ "configure", 3, shell_configure },
+	{ "done", 2, shell_done },
 	{ "drain", 1, shell_drain },
 	{ "dst", 1, shell_dst },
+	{ "forward", 3, shell_forward },
 	{ "gather", 2, shell_gather },
+	{ "held", 0, shell_look_at_held },
 	{ "hold", 3, shell_hold },
 	{ "info", 1, shell_info },
 	{ "ip", 1, shell_route },
+	{ "kind", 1, shell_kind },
 	{ "link", 1, shell_link },
 	{ "mac", 1, shell_mac },
 	{ "mclist", 1, shell_mclist },
 	{ "memory", 0, shell_memory },
+	{ "mempool", 1, shell_mempool },
 	{ "monitor", 2, shell_monitor },
 	{ "monitored", 0, shell_monitored },
 	{ "mtu", 1, shell_mtu },
 	{ "pool", 2, shell_pool_make },
+	{ "private", 0, shell_private },
 	{ "probe", 1, shell_probe },
 	{ "promisc", 2, shell_promisc },
 	{ "quit", 0, shell_quit },
@@ -383,6 +395,8 @@ static const struct ivshmem_command shell_commands[] = {
 	{ "start", 1, shell_start },
 	{ "stats", 1, shell_stats },
 	{ "stop", 1, shell_stop },
+	{ "take", 1, shell_take },
+	{ "use", 0, shell_use },
 	{ "xstats", 1, shell_xstats },
 	{ NULL, 0, NULL },
 };

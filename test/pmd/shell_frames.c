@@ -19,12 +19,11 @@
 #include "shell.h"
 
 #define SHELL_BURST 32u
-#define SHELL_HELD_MAX 65536u
 
 static struct rte_ether_addr shell_from = { { 2, 0, 0, 0, 0, 1 } };
 static struct rte_ether_addr shell_to = { { 255, 255, 255, 255, 255, 255 } };
-static struct rte_mbuf *shell_held[SHELL_HELD_MAX];
-static uint32_t shell_held_cnt;
+struct rte_mbuf *shell_held[SHELL_HELD_MAX];
+uint32_t shell_held_cnt;
 static uint32_t shell_seq;
 static uint8_t shell_ip[4];		/* of frames that are to be routed; 0.0.0.0 = none are */
 
@@ -65,7 +64,7 @@ shell_frame(uint32_t len, uint32_t segs, uint32_t seq)
 		ivshmem_pattern_route(bytes, len, shell_ip);
 	for (uint32_t i = 0; i < segs; i++) {
 		const uint32_t part = i + 1 == segs ? len - done : len / segs;
-		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(shell_pool);
+		struct rte_mbuf *mbuf = shell_mbuf(i);
 		char *data;
 
 		data = mbuf == NULL ? NULL : rte_pktmbuf_append(mbuf, part);
@@ -79,7 +78,7 @@ shell_frame(uint32_t len, uint32_t segs, uint32_t seq)
 		if (head == NULL)
 			head = mbuf;
 	}
-	return head;
+	return shell_dress(head);
 }
 
 /*
@@ -146,7 +145,8 @@ shell_judge(const struct rte_mbuf *mbuf)
 
 /*
  * recv PORT QUEUE MAX [MS]: until MAX frames came or none came for MS (1000). Says how many, how
- * many had a wrong byte or were out of order, the first and the last number, the most segments.
+ * many had a wrong byte, were out of order or lie at an odd address, the first and the last number,
+ * the most segments.
  */
 int
 shell_recv(int argc, char **argv)
@@ -161,6 +161,7 @@ shell_recv(int argc, char **argv)
 	uint32_t segs = 0;
 	uint32_t bad = 0;
 	uint32_t gaps = 0;
+	uint32_t odd = 0;
 
 	while (got < max) {
 		struct rte_mbuf *bufs[SHELL_BURST];
@@ -172,6 +173,7 @@ shell_recv(int argc, char **argv)
 
 			bad += seq < 0;
 			gaps += last >= 0 && seq != last + 1;
+			odd += rte_pktmbuf_mtod(bufs[i], uintptr_t) % 2;
 			first = first < 0 ? seq : first;
 			last = seq;
 			segs = RTE_MAX(segs, (uint32_t)bufs[i]->nb_segs);
@@ -183,8 +185,45 @@ shell_recv(int argc, char **argv)
 		else if (rte_rdtsc() - since >= quiet)
 			break;
 	}
-	ivshmem_say("got=%" PRIu64 " bad=%" PRIu32 " gaps=%" PRIu32 " first=%" PRId64 " last=%"
-		    PRId64 " segs=%" PRIu32, got, bad, gaps, first, last, segs);
+	ivshmem_say("got=%" PRIu64 " bad=%" PRIu32 " gaps=%" PRIu32 " odd=%" PRIu32 " first=%"
+		    PRId64 " last=%" PRId64 " segs=%" PRIu32, got, bad, gaps, odd, first, last,
+		    segs);
+	return 0;
+}
+
+/* forward PORT MAC MS: what comes at the port's queue 0 leaves by it, for that address. */
+int
+shell_forward(int argc, char **argv)
+{
+	const uint16_t port = ivshmem_number(argv[0]);
+	const uint64_t span = ivshmem_number(argv[2]) * rte_get_tsc_hz() / 1000;
+	const uint64_t since = rte_rdtsc();
+	struct rte_ether_addr own;
+	struct rte_ether_addr to;
+	uint64_t forwarded = 0;
+	uint64_t dropped = 0;
+
+	(void)argc;
+	if (rte_ether_unformat_addr(argv[1], &to) != 0 || rte_eth_macaddr_get(port, &own) != 0)
+		return -EINVAL;
+	while (rte_rdtsc() - since < span) {
+		struct rte_mbuf *bufs[SHELL_BURST];
+		const uint16_t cnt = rte_eth_rx_burst(port, 0, bufs, SHELL_BURST);
+		uint16_t sent;
+
+		for (uint16_t i = 0; i < cnt; i++) {
+			struct rte_ether_hdr *ether = rte_pktmbuf_mtod(bufs[i],
+								       struct rte_ether_hdr *);
+
+			ether->dst_addr = to;
+			ether->src_addr = own;
+		}
+		sent = rte_eth_tx_burst(port, 0, bufs, cnt);
+		rte_pktmbuf_free_bulk(bufs + sent, cnt - sent);
+		forwarded += sent;
+		dropped += cnt - sent;
+	}
+	ivshmem_say("forwarded=%" PRIu64 " dropped=%" PRIu64, forwarded, dropped);
 	return 0;
 }
 
@@ -246,6 +285,25 @@ shell_hold(int argc, char **argv)
 	return 0;
 }
 
+/* held: how many are held, how many have a wrong byte, the sum of the others' numbers. */
+int
+shell_look_at_held(int argc, char **argv)
+{
+	uint32_t bad = 0;
+	int64_t sum = 0;
+
+	(void)argc;
+	(void)argv;
+	for (uint32_t i = 0; i < shell_held_cnt; i++) {
+		const int64_t seq = shell_judge(shell_held[i]);
+
+		bad += seq < 0;
+		sum += RTE_MAX(seq, 0);
+	}
+	ivshmem_say("held=%" PRIu32 " bad=%" PRIu32 " sum=%" PRId64, shell_held_cnt, bad, sum);
+	return 0;
+}
+
 /* drain LEFT: take mbufs out of the pool until it has so many. */
 int
 shell_drain(int argc, char **argv)
@@ -259,16 +317,5 @@ shell_drain(int argc, char **argv)
 		shell_held_cnt++;
 	}
 	ivshmem_say("held=%" PRIu32, shell_held_cnt);
-	return 0;
-}
-
-/* release: give back all that drain and hold have taken. */
-int
-shell_release(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	rte_pktmbuf_free_bulk(shell_held, shell_held_cnt);
-	shell_held_cnt = 0;
 	return 0;
 }

@@ -69,7 +69,7 @@ HARMLESS = {
     'superblock': set(REFUSED['superblock']) | EITHER | ACCEPTED,
     'slot': {'row', 'server_epoch', 'cause', 'vectors', 'mac'},
     'section': set(REFUSED['section']) | {'nonce', 'owner_kind', 'pid', 'beat', 'beat_ms',
-                                          'dir_gen', 'conf_seq', 'held'},
+                                          'dir_gen', 'pool_cnt', 'conf_seq', 'held'},
     'conf': {'feat', 'max_frame', 'flags', 'rxq_cnt', 'txq_cnt', 'mac_cnt', 'rss_key_len',
              'return_mode', 'reta_cnt', 'rss_types', 'rx_offloads', 'tx_offloads', 'mac',
              'rss_key', 'reta'},

@@ -23,8 +23,8 @@ INTR = {'rx_arms', 'rx_wakes', 'rx_spurious_wakes', 'rx_masked', 'control_interr
         'port1_tx_doorbells'}
 ODD_GEOMETRY = {'size': '2M', 'queues': 1, 'ring_size': 256}
 
-# Of zero_copy=1: t_zero_copy.py.
-ZERO_COPY = {'rx_lent', 'tx_passed', 'tx_bad_cookies', 'reclaims'}
+# Of zero_copy=1 and tx_pool=: t_zero_copy.py, t_tx_pool.py.
+ZERO_COPY = {'rx_lent', 'tx_passed', 'tx_from_pool', 'tx_bad_cookies', 'reclaims'}
 
 seen = set()        # the names that some case drove above 0
 

@@ -74,6 +74,16 @@ def small_frames():
     region.remove()
 
 
+def small_frames_in_pieces():
+    """A small frame travels in one buffer, in however many mbufs it comes: by the index, too."""
+    region = pair.Region(queues=4)
+    reports = pair.exchange('small-pieces', [region.vdev(*Z)] * 2,
+                            ['--wait', 30, '--count', 50000, '--sizes', f'64-{COPYBREAK}',
+                             '--segments', '2-4'], [[], []], roles=('gen', 'sink'))
+    lab.check(not xstats(reports[1]).get('rx_lent'), f'{xstats(reports[1])}')
+    region.remove()
+
+
 def two_million():
     """Indices, generations and the return ring go round many times."""
     region = pair.Region()
@@ -163,6 +173,54 @@ def gen_killed():
     killed('gen')
 
 
+def odd_addresses():
+    """A frame that starts at an odd address is copied, and its buffers go back all the same."""
+    region = pair.Region()
+    shell = pair.Shell('odd', region.vdev(*Z, 'port=0')).up()
+    shell.do('promisc 0 off')       # then the driver reads the address, too
+    peer = pair.OddPeer('odd-peer', region)
+    peer.do('start')
+    shell.link('up')
+
+    def ready():
+        shell.do_all(['recv 0 0 1 1', 'send 0 0 1 64'])
+        try:
+            return peer.do('ready 5') is not None
+        except pair.Refused:
+            return False
+    lab.wait_until(ready, 10, 'both ends')
+    index, pieces = 0, 0
+    for off, length, cut in ((128, 1000, 0), (129, 1000, 0), (128, 1000, 500), (129, 1000, 500),
+                             (128, 1001, 501), (1, 1518, 0), (129, 200, 0)):
+        lent = shell.do('xstats 0').get('rx_lent', 0)
+        for _ in range(100 // (2 if cut else 1)):
+            peer.do(f'good 1 {length} {off}')
+            index += 1
+            if cut:     # the same bytes once more, as a chain
+                buf = (index - 1) % peer.hello['bufs']
+                peer.do(f'put 1 1 {buf} {off} {cut}')
+                peer.do(f'put 1 0 {buf} {off + cut} {length - cut}')
+                index += 2
+        peer.do('publish')
+        got = shell.do('recv 0 0 100 500')
+        lab.check(got['got'] == 100 and not got['bad'] and not got['odd'],
+                  f'frames at {off}, cut at {cut}: {got}')
+        lent = shell.do('xstats 0').get('rx_lent', 0) - lent
+        lab.check(lent == (0 if off % 2 or length <= COPYBREAK else 100),
+                  f'{lent} of 100 frames of {length} at {off} were lent')
+        pieces += 0 if length <= COPYBREAK else 150 if cut else 100
+        shell.do('recv 0 0 1 1')    # takes back what was freed
+        lab.check(region.returned(0)[1] == pieces and region.consumed(0)[1] == index,
+                  f'{region.returned(0)} pieces of {pieces} came back, {region.consumed(0)[1]} of '
+                  f'{index} descriptors')
+    wrong = {k: v for k, v in shell.do('xstats 0').items() if v and 'bad' in k}
+    lab.check(not wrong, f'{wrong}')
+    pool = shell.do('memory')
+    lab.check(pool['mbufs'] == pool['of'], f'mbufs are missing: {pool}')
+    pair.quit_all(peer, shell)
+    region.remove()
+
+
 def too_many_queues():
     """Each queue needs a return ring of its own."""
     region = pair.Region('2M', ring_size=32, queues=4)
@@ -183,6 +241,6 @@ def hugepages_are_back():
 
 
 FREE = lab.hugepages_free()
-lab.main(any_mode_with_any, chains, several_queues, small_region, small_frames, two_million,
-         passed_on, chains_passed_on, sink_killed, gen_killed, too_many_queues,
-         hugepages_are_back)
+lab.main(any_mode_with_any, chains, several_queues, small_region, small_frames,
+         small_frames_in_pieces, two_million, passed_on, chains_passed_on, sink_killed, gen_killed,
+         odd_addresses, too_many_queues, hugepages_are_back)

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include <rte_cycles.h>
+#include <rte_ethdev.h>
 
 #include "gen.h"
 #include "tx.h"
@@ -278,6 +279,8 @@ ivshmem_gen_build(struct ivshmem_queue *queue, uint32_t cnt)
 	tx->first = 0;
 	while (tx->cnt < cnt && ivshmem_gen_one(queue, &tx->pkts[tx->cnt]))
 		tx->cnt++;
+	if (tx->cnt < cnt && queue->opt->from_port != 0)	/* dry: what was sent may be back */
+		rte_eth_tx_done_cleanup(queue->port, queue->id, 0);
 }
 
 /* Frames that may be built now: the burst, limited by --rate. */

@@ -70,6 +70,8 @@ const struct ivshmem_option ivshmem_option_table[] = {
 	  NULL, "data bytes an mbuf holds behind its headroom (2048)" },
 	{ "offloads", IVSHMEM_OPTION_CHOICE, IVSHMEM_OPTION(fast_free), 0, 0,
 	  "none|fast-free", "fast-free asks for MBUF_FAST_FREE (none)" },
+	{ "from", IVSHMEM_OPTION_CHOICE, IVSHMEM_OPTION(from_port), 0, 0,
+	  "own|port", "port: frames are made of the mempool <name of the port>_tx (own)" },
 	{ "promisc", IVSHMEM_OPTION_CHOICE, IVSHMEM_OPTION(promisc), 0, 0,
 	  "off|on", "promiscuous mode (on)" },
 	{ "rxq-intr", IVSHMEM_OPTION_CHOICE, IVSHMEM_OPTION(rxq_intr), 0, 0,

@@ -70,6 +70,7 @@ struct ivshmem_options {
 	int promisc;
 	int rxq_intr;
 	int fast_free;
+	int from_port;
 	int first_any;
 	int tail;
 	int idle_poll;

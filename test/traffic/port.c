@@ -69,6 +69,28 @@ ivshmem_port_create_pool(struct ivshmem_port *port, const struct ivshmem_options
 	return -ENOMEM;
 }
 
+/* What frames are made of. */
+static int
+ivshmem_port_find_pool(struct ivshmem_port *port, const struct ivshmem_options *opt)
+{
+	port->tx_pool = port->pool;
+	if (opt->from_port == 0)
+		return 0;
+	snprintf(port->tx_pool_name, sizeof(port->tx_pool_name), "%s_tx", port->name);
+	port->tx_pool = rte_mempool_lookup(port->tx_pool_name);
+	if (port->tx_pool == NULL) {
+		IVSHMEM_PORT_ERROR(port, "--from port: no mempool is called %s",
+				   port->tx_pool_name);
+		return -ENOENT;
+	}
+	if (rte_pktmbuf_data_room_size(port->tx_pool) >= opt->mbuf_size + RTE_PKTMBUF_HEADROOM)
+		return 0;
+	IVSHMEM_PORT_ERROR(port, "--from port: mbufs of %s hold %u bytes, give --mbuf-size",
+			   port->tx_pool_name,
+			   rte_pktmbuf_data_room_size(port->tx_pool) - RTE_PKTMBUF_HEADROOM);
+	return -EINVAL;
+}
+
 static int
 ivshmem_port_check(const struct ivshmem_port *port, const struct ivshmem_options *opt,
 		   const struct rte_eth_dev_info *info)
@@ -241,6 +263,8 @@ ivshmem_port_open(struct ivshmem_port *port, const struct ivshmem_options *opt)
 	if (ret == 0)
 		ret = ivshmem_port_create_pool(port, opt);
 	if (ret == 0)
+		ret = ivshmem_port_find_pool(port, opt);
+	if (ret == 0)
 		ret = ivshmem_port_setup_queues(port, opt);
 	if (ret == 0)
 		ret = ivshmem_port_start(port, opt);
@@ -288,8 +312,12 @@ ivshmem_port_close(struct ivshmem_port *port)
 		}
 		rte_eth_dev_close(port->id);
 	}
+	/* a port's pool that it still has after the close lacks mbufs */
+	if (port->tx_pool_name[0] != '\0' &&
+	    rte_mempool_lookup(port->tx_pool_name) != NULL)
+		port->leaked = port->tx_pool->size - rte_mempool_avail_count(port->tx_pool);
 	if (port->pool != NULL)
-		port->leaked = port->pool->size - rte_mempool_avail_count(port->pool);
+		port->leaked += port->pool->size - rte_mempool_avail_count(port->pool);
 }
 
 void

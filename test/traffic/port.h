@@ -26,6 +26,8 @@ struct ivshmem_port {
 	uint16_t mtu;
 	struct rte_ether_addr mac;
 	struct rte_mempool *pool;
+	char tx_pool_name[RTE_ETH_NAME_MAX_LEN + 3];
+	struct rte_mempool *tx_pool;	/* of what is sent: pool, or one that is the port's */
 	struct rte_eth_stats stats;	/* after ivshmem_port_close() */
 	struct rte_eth_xstat_name *xstat_names;
 	struct rte_eth_xstat *xstats;

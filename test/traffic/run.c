@@ -101,7 +101,7 @@ ivshmem_run_create(struct ivshmem_run *run, const struct ivshmem_options *opt,
 		run->queues[run->queue_cnt++] = queue;
 		queue->opt = opt;
 		queue->phase = &run->phase;
-		queue->pool = port->pool;
+		queue->pool = port->tx_pool;
 		queue->poll = polls[opt->role];
 		queue->port = port->id;
 		queue->id = i;

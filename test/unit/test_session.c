@@ -298,11 +298,14 @@ directory_not_yet(void)
 	ivshmem_consumer_avail(&world.consumer);
 	for (int i = 0; i < 3; i++) {
 		CHECK_EQ(ivshmem_consumer_poll(&world.consumer), IVSHMEM_RING_ADOPT);
+		CHECK_EQ(ivshmem_consumer_can_step(&world.consumer), i == 0);	/* it parts once */
 		CHECK_EQ(ivshmem_consumer_adopt(&world.consumer, &world.layout), -EAGAIN);
 		CHECK_EQ(world_step_producer(&world), IVSHMEM_RING_WAIT);
 	}
 	world_start_producer(&world);
+	CHECK(ivshmem_consumer_can_step(&world.consumer));
 	ivshmem_store32(&prod->dir_epoch, 0);
+	CHECK(!ivshmem_consumer_can_step(&world.consumer));
 	CHECK_EQ(ivshmem_consumer_adopt(&world.consumer, &world.layout), -EAGAIN);
 	ivshmem_store32(&prod->dir_epoch, world.producer.mine);
 	CHECK(world_settle(&world));

@@ -234,7 +234,8 @@ enum ivshmem_return_mode {
  * 264    8  owner      beat         counts up once an interval while the owner lives
  * 272    4  owner      beat_ms      interval of the heartbeat, milliseconds, 1..1000
  * 276    4  owner      dir_gen      counts changes of the producer ends' directory
- * 280  104  -          reserved2
+ * 280    4  owner      pool_cnt     buffers at the end that are no ring's: its mbufs are in them
+ * 284  100  -          reserved2
  * 384    4  owner      conf_seq     odd while conf is being written
  * 388  124  -          reserved3
  * 512 1536  owner      conf         struct ivshmem_conf_shm, under conf_seq
@@ -294,7 +295,6 @@ struct ivshmem_conf_shm {
 #define IVSHMEM_FEAT_FOREIGN	(UINT64_C(1) << 0)	/* takes buffers of a third section */
 
 static_assert(sizeof(struct ivshmem_conf_shm) == 1536, "conf");
-static_assert(offsetof(struct ivshmem_conf_shm, mac) == 56, "mac");
 static_assert(offsetof(struct ivshmem_conf_shm, reta) == 256, "reta");
 
 struct ivshmem_section_shm {
@@ -321,7 +321,8 @@ struct ivshmem_section_shm {
 	struct ivshmem_u64 beat;
 	struct ivshmem_u32 beat_ms;
 	struct ivshmem_u32 dir_gen;
-	uint8_t reserved2[104];
+	struct ivshmem_u32 pool_cnt;
+	uint8_t reserved2[100];
 	struct ivshmem_u32 conf_seq;
 	uint8_t reserved3[124];
 	struct ivshmem_conf_shm conf;
@@ -329,7 +330,6 @@ struct ivshmem_section_shm {
 };
 
 static_assert(sizeof(struct ivshmem_section_shm) == 4096, "section");
-static_assert(offsetof(struct ivshmem_section_shm, buf_len) == 64, "buf_len");
 static_assert(offsetof(struct ivshmem_section_shm, row) == 256, "row");
 static_assert(offsetof(struct ivshmem_section_shm, conf) == 512, "conf");
 

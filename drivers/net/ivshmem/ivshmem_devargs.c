@@ -50,6 +50,8 @@ static const struct ivshmem_arg ivshmem_args[] = {
 	  0, 0 },
 	{ "zero_copy", IVSHMEM_ARG_COUNT,
 	  IVSHMEM_FRONT_VDEV | IVSHMEM_FRONT_PCI, IVSHMEM_ARG(zero_copy), 0, 1 },
+	{ "tx_pool", IVSHMEM_ARG_COUNT,
+	  IVSHMEM_FRONT_VDEV | IVSHMEM_FRONT_PCI, IVSHMEM_ARG(tx_pool), 0, 1000000 },
 	{ "shm", IVSHMEM_ARG_PATH, IVSHMEM_FRONT_PCI, IVSHMEM_ARG(shm), 1, PATH_MAX - 1 },
 	{ "create", IVSHMEM_ARG_COUNT, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(create), 0, 1 },
 	{ "size", IVSHMEM_ARG_SIZE, IVSHMEM_FRONT_VDEV, IVSHMEM_ARG(size), 1 << 20,
@@ -166,9 +168,11 @@ ivshmem_devargs_check(const char *name, enum ivshmem_front front,
 {
 	const char *wrong = NULL;
 
-	if (front == IVSHMEM_FRONT_PCI)
+	if (conf->tx_pool != 0 && conf->zero_copy == 0)
+		wrong = "tx_pool= needs zero_copy=1";
+	else if (front == IVSHMEM_FRONT_PCI)
 		return 0;
-	if (conf->socket[0] == '\0' && conf->path[0] == '\0')
+	else if (conf->socket[0] == '\0' && conf->path[0] == '\0')
 		wrong = "give socket=PATH of a server, or path=FILE of a region";
 	else if (conf->socket[0] != '\0' && conf->path[0] != '\0')
 		wrong = "socket= and path= exclude each other";

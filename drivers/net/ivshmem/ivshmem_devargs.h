@@ -38,6 +38,7 @@ struct ivshmem_devargs {
 	uint32_t port;			/* IVSHMEM_PORT_AUTO = not given */
 	uint32_t full;			/* enum ivshmem_full */
 	uint32_t zero_copy;
+	uint32_t tx_pool;		/* buffers of the Tx pool */
 	uint32_t create;
 	uint32_t ports;
 	uint32_t queues;

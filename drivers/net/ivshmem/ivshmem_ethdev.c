@@ -18,6 +18,7 @@
 #include <rte_common.h>
 #include <rte_malloc.h>
 
+#include "ivshmem_estate.h"
 #include "ivshmem_ethdev.h"
 #include "ivshmem_intr.h"
 #include "ivshmem_log.h"
@@ -69,8 +70,8 @@ ivshmem_infos_get(struct rte_eth_dev *eth_dev, struct rte_eth_dev_info *info)
 	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	info->rx_desc_lim = desc_lim;
 	info->tx_desc_lim = desc_lim;
-	info->default_rxportconf.ring_size = layout->ring_slots;
-	info->default_txportconf.ring_size = layout->ring_slots;
+	info->default_rxportconf.ring_size = ivshmem_desc_default(layout);
+	info->default_txportconf.ring_size = ivshmem_desc_default(layout);
 	info->default_rxportconf.burst_size = IVSHMEM_RX_STAGE;
 	info->default_txportconf.burst_size = IVSHMEM_RX_STAGE;
 	info->default_rxportconf.nb_queues = 1;
@@ -266,6 +267,7 @@ static const struct eth_dev_ops ivshmem_ops = {
 	.rx_queue_release = ivshmem_rx_queue_release,
 	.tx_queue_setup = ivshmem_tx_queue_setup,
 	.tx_queue_release = ivshmem_tx_queue_release,
+	.tx_done_cleanup = ivshmem_tx_done_cleanup,
 	.rx_queue_intr_enable = ivshmem_rx_queue_intr_enable,
 	.rx_queue_intr_disable = ivshmem_rx_queue_intr_disable,
 	.get_monitor_addr = ivshmem_get_monitor_addr,
@@ -308,6 +310,8 @@ ivshmem_dev_free(struct ivshmem_dev *dev)
 	rte_free(dev->list);
 	rte_free(dev->xstats_base);
 	rte_free(dev->fdb);
+	ivshmem_pool_free(dev->pool);
+	dev->pool = NULL;
 	dev->peers = NULL;
 	dev->lives = NULL;
 	dev->conflicts = NULL;
@@ -417,6 +421,8 @@ ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *
 		ret = ivshmem_dev_choose_full(dev, conf->full);
 	if (ret == 0)
 		ret = ivshmem_mac_choose(dev, &conf->mac);
+	if (ret == 0)
+		ret = ivshmem_settle_make_pool(dev, conf->tx_pool);
 	if (ret != 0)
 		goto err_release;
 	ivshmem_mac_own(dev);
@@ -427,7 +433,8 @@ ivshmem_dev_create(struct rte_eth_dev *eth_dev, const struct ivshmem_transport *
 	eth_dev->intr_handle = NULL;	/* an own one while there are Rx interrupts */
 	eth_dev->dev_ops = &ivshmem_ops;
 	eth_dev->rx_pkt_burst = dev->zero_copy ? ivshmem_rx_burst_lend : ivshmem_rx_burst;
-	eth_dev->tx_pkt_burst = dev->fdb == NULL ? ivshmem_tx_burst : ivshmem_tx_burst_segment;
+	eth_dev->tx_pkt_burst = dev->zero_copy ? ivshmem_tx_burst_lend :
+		dev->fdb == NULL ? ivshmem_tx_burst : ivshmem_tx_burst_segment;
 	ret = rte_eal_alarm_set(IVSHMEM_PORT_BEAT_MS * 1000, ivshmem_link_tick, eth_dev);
 	if (ret != 0) {
 		IVSHMEM_LOG(ERR, "%s: no alarm for the heartbeat: %s", data->name,
@@ -466,16 +473,19 @@ ivshmem_dev_close(struct rte_eth_dev *eth_dev)
 		IVSHMEM_LOG(WARNING, "%s: closed with %" PRIu32 " buffers in use: the region stays "
 			    "mapped until the last mbuf is freed", data->name, left);
 	ivshmem_port_release(&dev->port);
-	if (dev->zero_copy)	/* before custody ends: nothing is given back too soon */
-		ivshmem_loans_leave(dev->loans, RTE_DIM(dev->loans), &dev->transport);
+	for (uint16_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++)
+		if (dev->loans[queue] != NULL)	/* before custody ends: none goes back too soon */
+			ivshmem_loans_close(dev->loans[queue]);
 	for (uint16_t queue = 0; queue < data->nb_rx_queues; queue++)
 		ivshmem_rx_queue_release(eth_dev, queue);
 	for (uint16_t queue = 0; queue < data->nb_tx_queues; queue++)
 		ivshmem_tx_queue_release(eth_dev, queue);
+	ivshmem_dests_free(dev);
+	ivshmem_estate_leave(data->name, dev->loans, RTE_DIM(dev->loans), dev->pool,
+			     &dev->transport);
+	dev->pool = NULL;
 	ivshmem_dev_free(dev);
 	data->mac_addrs = NULL;		/* lies in dev_private */
-	if (!dev->zero_copy)
-		dev->transport.ops->detach(&dev->transport);
 	dev->transport.ops = NULL;
 	return 0;
 }

@@ -42,9 +42,11 @@ struct ivshmem_dev {
 	bool admin_up;
 	bool zero_copy;
 	bool settling;			/* own buffers of an earlier life may be in use: no Tx */
+	struct ivshmem_pool *pool;	/* tx_pool=N; NULL = none */
 	uint64_t settling_ms;		/* since when */
 	uint64_t reclaims;		/* times that lent buffers were given up */
 	struct ivshmem_loans *loans[IVSHMEM_QUEUES_MAX];	/* of each Rx queue, zero_copy=1 */
+	struct ivshmem_dest *dests[IVSHMEM_QUEUES_MAX];	/* of each Tx queue that there ever was */
 	bool dead;			/* another process took the slot */
 	bool rejoins;			/* in INIT with a new life, RUN at the next heartbeat */
 	uint64_t rejoined_ms;		/* when it took that life */
@@ -117,7 +119,18 @@ void ivshmem_mac_own(struct ivshmem_dev *dev);
 void ivshmem_mac_announced(struct ivshmem_dev *dev, const struct ivshmem_peer *peer,
 			   uint32_t changed);
 
+/* ivshmem_dest.c */
+/* The ways from a Tx queue, port_cnt of them; made at its first set-up. NULL without memory. */
+struct ivshmem_dest *ivshmem_dests_get(struct ivshmem_dev *dev, uint16_t queue,
+				       unsigned int socket);
+/* The sessions of Tx queues from "first" on have ended, and nobody polls them any more. */
+void ivshmem_dests_end(struct ivshmem_dev *dev, uint16_t first);
+/* The port closes: let everything go, whoever uses it. */
+void ivshmem_dests_free(struct ivshmem_dev *dev);
+
 /* ivshmem_queue.c */
+/* Descriptors of a queue where the application names no number. */
+uint16_t ivshmem_desc_default(const struct ivshmem_layout *layout);
 int ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t desc_cnt,
 			   unsigned int socket, const struct rte_eth_rxconf *conf,
 			   struct rte_mempool *pool);

@@ -6,8 +6,8 @@
  * What a producer has lent on a ring whose consumer gives buffers back by cookie.
  *
  * A slot stands for a piece that was lent: slot and generation make the cookie that comes back. It
- * carries a buffer of the producer's own, or something else, which "held" lets go of when the
- * cookie is back. A buffer that came home and is sent again is carried by two slots for a moment.
+ * carries a buffer of the producer's own, and may hold an mbuf, which is let go of when the cookie
+ * is back. A buffer that came home and is sent again is carried by two slots for a moment.
  * Slots and buffers that came back last are used first: then they are in this core's cache, and the
  * consumer, who lends them up, may never have looked at them.
  *
@@ -19,7 +19,8 @@
  * free     | take                         | out
  *
  * Invariants:
- *  F1. A buffer is in the stack when its count of slots is 0, and only then.
+ *  F1. A buffer is in the stack when its count of slots is 0, and only then. Those of the pool are
+ *      in none: the slots that carry one hold its mbuf.
  *  F2. Everything here is private memory; only cookies come from the peer.
  * Threads: the Tx queue's.
  */
@@ -40,7 +41,7 @@ enum ivshmem_flight_state {
 
 struct ivshmem_flight_slot {
 	void *held;
-	uint32_t buf;		/* own buffer, counted from the first of the flight's */
+	uint32_t buf;		/* own, from the flight's first on; from cnt on a pool's */
 	uint32_t idx;		/* of the descriptor */
 	uint16_t generation;
 	uint8_t state;		/* enum ivshmem_flight_state */
@@ -52,6 +53,7 @@ struct ivshmem_flight {
 	uint16_t *free_bufs;
 	uint8_t *refs;		/* slots that carry a buffer */
 	uint32_t cnt;		/* slots, and own buffers, that there may be */
+	uint32_t pool_cnt;	/* behind them in refs: buffers that are mbufs of the Tx pool */
 	uint32_t usable;	/* of them, the first so many are used */
 	uint32_t slot_cnt;	/* free */
 	uint32_t buf_cnt;	/* free */
@@ -95,11 +97,11 @@ ivshmem_flight_buf(struct ivshmem_flight *flight)
 	return buf;
 }
 
-/* Carry a buffer once more that is out; false when it is not, or not the flight's. */
+/* Carry a buffer once more that is out; false when it is not. */
 static inline bool
 ivshmem_flight_share(struct ivshmem_flight *flight, uint32_t buf)
 {
-	if (buf >= flight->usable || flight->refs[buf] == 0 || flight->refs[buf] == UINT8_MAX)
+	if (buf == IVSHMEM_FLIGHT_NONE || flight->refs[buf] == 0 || flight->refs[buf] == UINT8_MAX)
 		return false;
 	flight->refs[buf]++;
 	return true;

@@ -67,7 +67,7 @@ ivshmem_intr_has_work(struct ivshmem_rxq *rxq)
 
 		work = ring->ready ? ivshmem_load64_acquire(&ring->peer->pw) !=	/* C1 <- P1 */
 			ivshmem_ring_word(ring->yours, ring->cons) :
-			ivshmem_consumer_poll(ring) != IVSHMEM_RING_WAIT;
+			ivshmem_consumer_can_step(ring);
 	}
 	return work;
 }

@@ -9,21 +9,12 @@
  * "freed" publishes it to the drainer, and P7 to the sender.
  */
 
-#include <rte_alarm.h>
 #include <rte_common.h>
 #include <rte_malloc.h>
 
 #include "ivshmem_loan.h"
 
 #define IVSHMEM_LOAN_DRAIN	32u	/* taken from "freed" at once */
-#define IVSHMEM_ESTATE_US	100000u	/* between looks for the last loan */
-
-/* What outlives a closed port while loans are out. */
-struct ivshmem_estate {
-	struct ivshmem_transport transport;
-	uint32_t cnt;
-	struct ivshmem_loans *tables[];
-};
 
 RTE_DEFINE_PER_LCORE(struct ivshmem_loan_batch, ivshmem_loan_batch);
 
@@ -67,6 +58,7 @@ ivshmem_loans_create(uint32_t ring_cnt, uint32_t cnt, unsigned int socket)
 		struct ivshmem_loan *loan = &loans->table[i];
 
 		loan->loans = loans;
+		loan->section = IVSHMEM_LOAN_HOME;
 		loan->shinfo.free_cb = ivshmem_loan_free;
 		loan->shinfo.fcb_opaque = loan;
 		loans->spare[loans->spare_cnt++] = loan;
@@ -106,6 +98,7 @@ ivshmem_loans_drain(struct ivshmem_loans *loans)
 			if (ring != last && last != NULL)
 				ivshmem_consumer_publish_returns(last);
 			last = ring;
+			back[i]->section = IVSHMEM_LOAN_HOME;
 			loans->spare[loans->spare_cnt++] = back[i];
 		}
 	} while (cnt == RTE_DIM(back));
@@ -134,6 +127,26 @@ ivshmem_loans_out(struct ivshmem_loans *loans)
 	return out;
 }
 
+bool
+ivshmem_loans_have_others(struct ivshmem_loans *loans, uint32_t source)
+{
+	bool found = false;
+
+	rte_spinlock_lock(&loans->lock);
+	ivshmem_loans_drain(loans);
+	for (uint32_t i = 0; i < loans->cnt && !found; i++) {
+		const struct ivshmem_loan *loan = &loans->table[i];
+
+		if (loan->section == IVSHMEM_LOAN_HOME || loan->section == source)
+			continue;
+		found = loans->rings[loan->ring].slot == source &&
+			loans->rings[loan->ring].session != loan->session;
+	}
+	rte_spinlock_unlock(&loans->lock);
+	return found;
+}
+
+/* Once a loan is in "freed", the table may be freed by others: that comes last. */
 void
 ivshmem_loan_batch_flush(void)
 {
@@ -154,76 +167,21 @@ ivshmem_loan_batch_flush(void)
 	batch->cnt = 0;
 }
 
-/* Once the loan is in "freed", the table may be freed by others: that comes last. */
 void
 ivshmem_loan_free(void *addr, void *opaque)
 {
 	struct ivshmem_loan_batch *batch = &RTE_PER_LCORE(ivshmem_loan_batch);
-	struct ivshmem_loan *loan = opaque;
-	struct ivshmem_loans *loans = loan->loans;
 
 	RTE_SET_USED(addr);
-	if (batch->open) {
-		batch->loans[batch->cnt++] = loan;
-		if (batch->cnt == IVSHMEM_LOAN_BATCH)
-			ivshmem_loan_batch_flush();
-		return;
-	}
-	if (rte_ring_count(loans->freed) >= IVSHMEM_LOAN_BACKLOG)
-		ivshmem_loans_try_drain(loans);
-	rte_ring_mp_enqueue(loans->freed, loan);	/* has room for all */
+	batch->loans[batch->cnt++] = opaque;
+	if (!batch->open || batch->cnt == IVSHMEM_LOAN_BATCH)
+		ivshmem_loan_batch_flush();
 }
 
-static uint32_t
-ivshmem_estate_out(const struct ivshmem_estate *estate)
+void
+ivshmem_loans_close(struct ivshmem_loans *loans)
 {
-	uint32_t out = 0;
-
-	for (uint32_t i = 0; i < estate->cnt; i++)
-		if (estate->tables[i] != NULL)
-			out += ivshmem_loans_out(estate->tables[i]);
-	return out;
-}
-
-/* Alarm: the last loan may have come back. */
-static void
-ivshmem_estate_settle(void *arg)
-{
-	struct ivshmem_estate *estate = arg;
-
-	if (ivshmem_estate_out(estate) != 0) {
-		rte_eal_alarm_set(IVSHMEM_ESTATE_US, ivshmem_estate_settle, estate);
-		return;
-	}
-	for (uint32_t i = 0; i < estate->cnt; i++)
-		ivshmem_loans_free(estate->tables[i]);
-	estate->transport.ops->detach(&estate->transport);
-	rte_free(estate);
-}
-
-uint32_t
-ivshmem_loans_leave(struct ivshmem_loans **tables, uint32_t cnt,
-		    const struct ivshmem_transport *transport)
-{
-	struct ivshmem_estate *estate;
-	uint32_t out;
-
-	estate = rte_zmalloc("ivshmem_estate", sizeof(*estate) + cnt * sizeof(estate->tables[0]),
-			     0);
-	if (estate == NULL)	/* then mapping and tables stay for good: never too soon */
-		return 0;
-	estate->transport = *transport;
-	estate->cnt = cnt;
-	for (uint32_t i = 0; i < cnt; i++) {
-		estate->tables[i] = tables[i];
-		tables[i] = NULL;
-		if (estate->tables[i] == NULL)
-			continue;
-		rte_spinlock_lock(&estate->tables[i]->lock);
-		estate->tables[i]->closed = true;
-		rte_spinlock_unlock(&estate->tables[i]->lock);
-	}
-	out = ivshmem_estate_out(estate);
-	ivshmem_estate_settle(estate);
-	return out;
+	rte_spinlock_lock(&loans->lock);
+	loans->closed = true;
+	rte_spinlock_unlock(&loans->lock);
 }

@@ -30,9 +30,9 @@
 #include <rte_spinlock.h>
 
 #include "ivshmem_ring.h"
-#include "ivshmem_transport.h"
 
 #define IVSHMEM_LOAN_BATCH	64u
+#define IVSHMEM_LOAN_HOME	UINT16_MAX	/* section of a loan that is not out */
 #define IVSHMEM_LOAN_BACKLOG	32u	/* freed loans that a freeing thread leaves to others */
 
 struct ivshmem_dev;
@@ -41,10 +41,12 @@ struct ivshmem_loans;
 struct ivshmem_loan {
 	struct rte_mbuf_ext_shared_info shinfo;
 	struct ivshmem_loans *loans;
+	struct rte_mbuf *mbuf;	/* it was attached to, which had this address before: */
+	rte_iova_t iova;
 	uint32_t cookie;
 	uint32_t session;	/* of the ring, when it was lent */
 	uint32_t buf;		/* the buffer is number buf of ... */
-	uint16_t section;
+	uint16_t section;	/* ... this one, or HOME */
 	uint16_t ring;		/* index in the queue's rings */
 } __rte_cache_aligned;
 
@@ -78,6 +80,12 @@ struct ivshmem_loans *ivshmem_loans_create(uint32_t ring_cnt, uint32_t cnt, unsi
 /* Loans that are out. Control thread. */
 uint32_t ivshmem_loans_out(struct ivshmem_loans *loans);
 
+/*
+ * Whether a loan of an earlier session of the source's is out that lies in another section than
+ * its. Control thread.
+ */
+bool ivshmem_loans_have_others(struct ivshmem_loans *loans, uint32_t source);
+
 /* Take back what was freed. Under the lock. */
 void ivshmem_loans_drain(struct ivshmem_loans *loans);
 
@@ -87,12 +95,8 @@ void ivshmem_loans_try_drain(struct ivshmem_loans *loans);
 /* With no loan out, or NULL. */
 void ivshmem_loans_free(struct ivshmem_loans *loans);
 
-/*
- * The port closes: detach the transport and free the tables (cnt of them, some NULL), now or when
- * the last loan is back (B3). Returns how many are out.
- */
-uint32_t ivshmem_loans_leave(struct ivshmem_loans **tables, uint32_t cnt,
-			     const struct ivshmem_transport *transport);
+/* The port closes: nothing is given back any more. */
+void ivshmem_loans_close(struct ivshmem_loans *loans);
 
 /* Free callback of an attached buffer. */
 void ivshmem_loan_free(void *addr, void *loan);
@@ -110,6 +114,8 @@ ivshmem_loan_lend(struct ivshmem_loans *loans, struct ivshmem_consumer *ring,
 	loan->buf = desc->buf;
 	loan->section = desc->section;
 	loan->ring = ring - loans->rings;
+	loan->mbuf = mbuf;
+	loan->iova = rte_mbuf_iova_get(mbuf);
 	rte_mbuf_ext_refcnt_set(&loan->shinfo, 1);
 	rte_pktmbuf_attach_extbuf(mbuf, buf, RTE_BAD_IOVA, buf_len, &loan->shinfo);
 	mbuf->data_off = desc->data_off;
@@ -145,6 +151,29 @@ ivshmem_loan_of(const struct rte_mbuf *mbuf)
 	    rte_mbuf_refcnt_read(mbuf) != 1 || rte_mbuf_ext_refcnt_read(mbuf->shinfo) != 1)
 		return NULL;
 	return mbuf->shinfo->fcb_opaque;
+}
+
+/*
+ * As rte_pktmbuf_prefree_seg() of an mbuf that nobody else refers to, for one with a loan whose
+ * buffer nobody else refers to. False: it has none, or is not the one that it was lent to.
+ */
+static inline bool
+ivshmem_loan_prefree(struct rte_mbuf *mbuf)
+{
+	struct ivshmem_loan *loan = ivshmem_loan_of(mbuf);
+
+	if (loan == NULL || loan->mbuf != mbuf)
+		return false;
+	mbuf->buf_addr = (uint8_t *)(mbuf + 1) + mbuf->priv_size;
+	mbuf->buf_len = rte_pktmbuf_data_room_size(mbuf->pool);
+	rte_mbuf_iova_set(mbuf, loan->iova);
+	rte_pktmbuf_reset_headroom(mbuf);
+	mbuf->data_len = 0;
+	mbuf->ol_flags = 0;
+	mbuf->next = NULL;
+	mbuf->nb_segs = 1;
+	ivshmem_loan_free(NULL, loan);
+	return true;
 }
 
 #endif /* IVSHMEM_LOAN_H */

@@ -28,6 +28,7 @@
 #include <rte_pci.h>
 
 #include "ivshmem_devargs.h"
+#include "ivshmem_estate.h"
 #include "ivshmem_ethdev.h"
 #include "ivshmem_log.h"
 #include "ivshmem_pci.h"
@@ -284,6 +285,8 @@ ivshmem_pci_remove(struct rte_pci_device *device)
 	int ret = rte_eth_dev_pci_generic_remove(device, ivshmem_dev_close);
 
 	if (ret == 0)
+		ret = ivshmem_estate_check(device->name);
+	if (ret == 0)
 		rte_pci_unmap_device(device);
 	return ret;
 }
@@ -299,4 +302,5 @@ RTE_PMD_REGISTER_PCI_TABLE(net_ivshmem_pci, ivshmem_pci_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_ivshmem_pci, "* vfio-pci | uio_pci_generic");
 RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem_pci,
 	"port=<0-1023> mac=<address> full=<drop|wait> zero_copy=<0|1> "
+	"tx_pool=<0-1000000> "
 	"shm=<path>[@<offset>]");

@@ -206,18 +206,22 @@ ivshmem_port_beat(struct ivshmem_port *port)
 
 /* S5: first yours, then clear. */
 static bool
-ivshmem_end_is_clear(const struct ivshmem_cons_shm *cons, const struct ivshmem_prod_shm *prod)
+ivshmem_end_is_clear(const struct ivshmem_cons_shm *cons, const struct ivshmem_prod_shm *prod,
+		     bool loans)
 {
 	const uint32_t epoch = ivshmem_load64_acquire(&prod->pw) >> 32;	/* C1 <- P1 */
 	const uint32_t yours = ivshmem_load32_acquire(&cons->yours);		/* C3 <- P3 */
 
 	if (ivshmem_load32(&cons->return_mode) == IVSHMEM_RETURN_COPY)
 		return true;
-	return (yours == 0 || yours == epoch) && ivshmem_load32_acquire(&cons->clear) == 1;
+	if (yours != 0 && yours != epoch)
+		return false;
+	return !loans || ivshmem_load32_acquire(&cons->clear) == 1;
 }
 
-bool
-ivshmem_port_is_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by)
+/* On all rings from the source to the other port. */
+static bool
+ivshmem_ends_are_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by, bool loans)
 {
 	const struct ivshmem_layout *layout = port->layout;
 	struct ivshmem_section_shm *from = ivshmem_layout_section(port->base, layout, source);
@@ -228,9 +232,21 @@ ivshmem_port_is_clear(const struct ivshmem_port *port, uint32_t source, uint32_t
 			if (!ivshmem_end_is_clear(ivshmem_layout_cons(to, layout,
 				ivshmem_layout_end(layout, source, txq, rxq)),
 			    ivshmem_layout_prod(from, layout,
-				ivshmem_layout_end(layout, by, txq, rxq))))
+				ivshmem_layout_end(layout, by, txq, rxq)), loans))
 				return false;
 	return true;
+}
+
+bool
+ivshmem_port_is_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by)
+{
+	return ivshmem_ends_are_clear(port, source, by, true);
+}
+
+bool
+ivshmem_port_has_parted(const struct ivshmem_port *port, uint32_t source, uint32_t by)
+{
+	return ivshmem_ends_are_clear(port, source, by, false);
 }
 
 void

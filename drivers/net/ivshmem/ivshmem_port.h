@@ -92,6 +92,9 @@ int ivshmem_port_beat(struct ivshmem_port *port);
  */
 bool ivshmem_port_is_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by);
 
+/* The same but for loans: it takes no more out of earlier sessions. */
+bool ivshmem_port_has_parted(const struct ivshmem_port *port, uint32_t source, uint32_t by);
+
 /* What an observer knows of another slot. */
 struct ivshmem_peer {
 	uint32_t slot;

@@ -10,20 +10,32 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include <rte_common.h>
 #include <rte_malloc.h>
+#include <rte_mbuf.h>
 
 #include "ivshmem_ethdev.h"
 #include "ivshmem_log.h"
 #include "ivshmem_session.h"
 
-/* More buffers in a queue's cycle than this fall out of the shared cache (doc/design.rst). */
-#define IVSHMEM_CYCLE_MAX	4096u
+/* What cycles by default, in bytes and in frames: doc/perf.rst has the sweep. */
+#define IVSHMEM_CYCLE_BYTES	(3u << 20)
+#define IVSHMEM_CYCLE_MIN	512u
+
+uint16_t
+ivshmem_desc_default(const struct ivshmem_layout *layout)
+{
+	const uint32_t fit = rte_align32prevpow2(IVSHMEM_CYCLE_BYTES / layout->buf_len);
+
+	return RTE_MIN(RTE_MAX(fit, IVSHMEM_CYCLE_MIN), layout->ring_slots);
+}
 
 /*
  * Buffers of a destination: its share of the section's, so that each has a cycle of its own and who
- * gives nothing back gets no more.
+ * gives nothing back gets no more. As many as the ring has descriptors are used in turn: memory
+ * that cycles should stay in the shared cache (doc/design.rst).
  */
 static void
 ivshmem_dest_share(struct ivshmem_dest *dest, const struct ivshmem_txq *txq, uint16_t txq_cnt,
@@ -32,36 +44,13 @@ ivshmem_dest_share(struct ivshmem_dest *dest, const struct ivshmem_txq *txq, uin
 	const struct ivshmem_layout *layout = &txq->dev->layout;
 	const uint32_t other_cnt = layout->port_cnt - 1;
 	const uint32_t number = dest->slot < txq->slot ? dest->slot : dest->slot - 1;
-	const uint32_t share = layout->buf_cnt / txq_cnt / other_cnt;
-	const uint32_t cycle = RTE_MAX(desc_cnt, IVSHMEM_CYCLE_MAX);
+	const uint32_t pool_cnt = txq->pool == NULL ? 0 : txq->pool->cnt;
+	const uint32_t share = (layout->buf_cnt - pool_cnt) / txq_cnt / other_cnt;
 
-	dest->buf_cnt = RTE_MIN(share, cycle);
-	dest->cycle_cnt = dest->buf_cnt;
+	dest->buf_cnt = RTE_MIN(share, 2 * layout->ring_slots);	/* half may be lent */
+	dest->cycle_cnt = RTE_MIN(dest->buf_cnt, desc_cnt);
 	dest->buf_first = share * (txq->queue_id * other_cnt + number);
 	dest->buf_next = dest->buf_first;
-	dest->limit = RTE_MIN(desc_cnt, dest->cycle_cnt);
-}
-
-/* Buffers that may be out on a ring whose consumer keeps them, whatever the number of queues. */
-static uint32_t
-ivshmem_flight_max(const struct ivshmem_layout *layout)
-{
-	return RTE_MIN(layout->ring_slots, layout->buf_cnt / (layout->port_cnt - 1));
-}
-
-static int
-ivshmem_flight_create(struct ivshmem_flight *flight, uint32_t cnt, unsigned int socket)
-{
-	flight->slots = rte_zmalloc_socket("ivshmem_flight", cnt * sizeof(*flight->slots),
-					   RTE_CACHE_LINE_SIZE, socket);
-	flight->free_slots = rte_zmalloc_socket("ivshmem_free_slots",
-						cnt * sizeof(*flight->free_slots), 0, socket);
-	flight->free_bufs = rte_zmalloc_socket("ivshmem_free_bufs",
-					       cnt * sizeof(*flight->free_bufs), 0, socket);
-	flight->refs = rte_zmalloc_socket("ivshmem_refs", cnt * sizeof(*flight->refs), 0, socket);
-	flight->cnt = cnt;
-	return flight->slots == NULL || flight->free_slots == NULL ||
-		flight->free_bufs == NULL || flight->refs == NULL ? -ENOMEM : 0;
 }
 
 /* With zero_copy=1: entries of the queue's part of each return ring. */
@@ -86,6 +75,23 @@ ivshmem_loans_get(struct rte_eth_dev *eth_dev, uint16_t queue, uint32_t ring_cnt
 	if (dev->loans[queue] != NULL)
 		dev->loans[queue]->dev = dev;
 	return dev->loans[queue];
+}
+
+/* What a raw mbuf of the pool is given to be an empty one: see ivshmem_rx_init(). */
+static void
+ivshmem_rxq_freshen(struct ivshmem_rxq *rxq, uint16_t port_id)
+{
+	struct rte_mbuf fresh = {
+		.data_off = RTE_PKTMBUF_HEADROOM,
+		.nb_segs = 1,
+		.port = port_id,
+	};
+
+	rte_mbuf_refcnt_set(&fresh, 1);
+	if ((rte_pktmbuf_priv_flags(rxq->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) != 0)
+		fresh.ol_flags = RTE_MBUF_F_EXTERNAL;
+	memcpy(&rxq->fresh, (const uint8_t *)&fresh + offsetof(struct rte_mbuf, data_off),
+	       sizeof(rxq->fresh));
 }
 
 int
@@ -142,7 +148,7 @@ ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	rxq->pool = pool;
 	rxq->ring_cnt = ring_cnt;
 	rxq->room = buf_room - RTE_PKTMBUF_HEADROOM;
-	rxq->port_id = eth_dev->data->port_id;
+	ivshmem_rxq_freshen(rxq, eth_dev->data->port_id);
 	rxq->queue_id = queue;
 	rxq->desc_cnt = desc_cnt;
 	return 0;
@@ -176,8 +182,7 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	txq = rte_zmalloc_socket("ivshmem_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE, socket);
 	if (txq == NULL)
 		return -ENOMEM;
-	txq->dests = rte_zmalloc_socket("ivshmem_dests", layout->port_cnt * sizeof(*txq->dests),
-					RTE_CACHE_LINE_SIZE, socket);
+	txq->dests = ivshmem_dests_get(dev, queue, socket);
 	txq->touched = rte_zmalloc_socket("ivshmem_touched",
 					  layout->port_cnt * sizeof(*txq->touched), 0, socket);
 	eth_dev->data->tx_queues[queue] = txq;
@@ -185,17 +190,10 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 		ivshmem_tx_queue_release(eth_dev, queue);
 		return -ENOMEM;
 	}
-	for (uint32_t slot = 0; slot < layout->port_cnt; slot++) {
-		txq->dests[slot].slot = slot;
-		if (slot != dev->port.slot &&
-		    ivshmem_flight_create(&txq->dests[slot].flight, ivshmem_flight_max(layout),
-					  socket) != 0) {
-			ivshmem_tx_queue_release(eth_dev, queue);
-			return -ENOMEM;
-		}
-	}
 	txq->wire = &txq->dests[dev->port.slot == 0];
+	rte_spinlock_init(&txq->lock);
 	txq->dev = dev;
+	txq->pool = dev->pool;
 	txq->bufs = (uint8_t *)dev->port.section + layout->buf_off;
 	txq->buf_len = layout->buf_len;
 	txq->headroom = layout->headroom;
@@ -209,20 +207,11 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 void
 ivshmem_tx_queue_release(struct rte_eth_dev *eth_dev, uint16_t queue)
 {
-	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 	struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
 
 	if (txq == NULL)
 		return;
 	eth_dev->data->tx_queues[queue] = NULL;
-	for (uint32_t slot = 0; txq->dests != NULL && slot < dev->layout.port_cnt; slot++) {
-		ivshmem_tx_lend_drop(&txq->dests[slot]);
-		rte_free(txq->dests[slot].flight.slots);
-		rte_free(txq->dests[slot].flight.free_slots);
-		rte_free(txq->dests[slot].flight.free_bufs);
-		rte_free(txq->dests[slot].flight.refs);
-	}
-	rte_free(txq->dests);
 	rte_free(txq->touched);
 	rte_free(txq);
 }
@@ -409,6 +398,7 @@ ivshmem_queues_start(struct rte_eth_dev *eth_dev)
 	for (uint16_t queue = 0; queue < data->nb_rx_queues; queue++)
 		ivshmem_rxq_start(data->rx_queues[queue], ivshmem_return_cnt(eth_dev));
 	ivshmem_queues_start_unused_consumers(dev, data->nb_rx_queues);
+	ivshmem_dests_end(dev, data->nb_tx_queues);
 	ivshmem_port_bump_dir(&dev->port);
 	ivshmem_queues_refilter(eth_dev);
 }
@@ -426,6 +416,7 @@ ivshmem_queues_refilter(struct rte_eth_dev *eth_dev)
 		rxq->frame_max = data->mtu + IVSHMEM_FRAME_OVERHEAD;
 		if (data->scattered_rx == 0 && rxq->frame_max > rxq->room)
 			rxq->frame_max = rxq->room;
+		rxq->plain_max = RTE_MIN((uint32_t)data->mtu + IVSHMEM_FRAME_OVERHEAD, rxq->room);
 		rxq->filter = data->promiscuous == 0;
 	}
 }

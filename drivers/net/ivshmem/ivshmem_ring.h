@@ -220,7 +220,7 @@ static inline void
 ivshmem_consumer_unstale(struct ivshmem_consumer *end)
 {
 	if (--end->stale == 0)
-		ivshmem_store32_release(&end->own->clear, 1);	/* pairs with port_is_settled */
+		ivshmem_store32_release(&end->own->clear, 1);	/* pairs with port_is_clear */
 }
 
 /* Give the descriptors before cons, and in copy mode their buffers, back to the producer. */

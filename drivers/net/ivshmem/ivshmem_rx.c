@@ -8,11 +8,13 @@
  * Stages of a ring's turn: (1) load and check descriptors into a private array, asking for their
  * payload; (2) copy each frame into mbufs; (3) second look at the epoch; (4) give the descriptors
  * back. A descriptor that breaks a rule is counted by reason, consumed and dropped. With
- * zero_copy=1 frames above IVSHMEM_COPYBREAK are lent in step (2), and given back by cookie.
+ * zero_copy=1 frames above IVSHMEM_COPYBREAK at even addresses are lent in step (2); buffers of
+ * frames above it are given back by cookie.
  *
  * Invariants:
- *  X1. A descriptor is loaded once into private memory and checked there; payload addresses come
- *      from checked values only, in 64-bit arithmetic, inside the sender's section.
+ *  X1. A descriptor is loaded into private memory and checked there; payload addresses come from
+ *      checked values only, in 64-bit arithmetic, inside the section that it names. Frames that
+ *      are no plain piece are loaded anew, whole, and checked anew.
  *  X2. Frames are handed up only after the second look (R4).
  *  X3. Work of a burst is bounded by nb_bufs * IVSHMEM_ABI_CHAIN_MAX descriptors a ring.
  * Ordering: C1 in avail, P2 in release; one of each a ring's turn.
@@ -26,6 +28,8 @@
 
 #include "ivshmem_rx_desc.h"
 #include "ivshmem_session.h"
+
+#define IVSHMEM_RX_REAP_POLLS	16u	/* empty polls between looks for what was returned */
 
 bool
 ivshmem_rx_list_offer(struct ivshmem_rxq *rxq, const uint16_t *list, uint32_t cnt)
@@ -101,11 +105,11 @@ ivshmem_rx_learn(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
 	}
 }
 
-/* As many empty mbufs as there are, up to cnt. */
+/* As many raw mbufs as there are, up to cnt. */
 static inline uint32_t
 ivshmem_rx_mbufs(struct ivshmem_rxq *rxq, struct rte_mbuf **bufs, uint32_t cnt)
 {
-	while (unlikely(rte_pktmbuf_alloc_bulk(rxq->pool, bufs, cnt) != 0)) {
+	while (unlikely(rte_mempool_get_bulk(rxq->pool, (void **)bufs, cnt) != 0)) {
 		cnt /= 2;
 		if (cnt == 0) {
 			rxq->stats.nombuf++;
@@ -115,13 +119,86 @@ ivshmem_rx_mbufs(struct ivshmem_rxq *rxq, struct rte_mbuf **bufs, uint32_t cnt)
 	return cnt;
 }
 
-/* Neither a plain piece that fits an mbuf, nor delivered as it is. */
+/*
+ * Make a raw mbuf a frame of one segment: the pool keeps "next", and as other drivers count on,
+ * nothing of the second cache line needs to be set.
+ */
+static inline void
+ivshmem_rx_init(struct rte_mbuf *mbuf, struct ivshmem_rx_fresh fresh, uint32_t len)
+{
+	memcpy(&mbuf->rearm_data, &fresh, sizeof(fresh));
+	mbuf->packet_type = 0;
+	mbuf->pkt_len = len;
+	mbuf->data_len = len;
+}
+
+/* zero_copy=1, above the copybreak: lend it, or copy it. False when it is a case for rx_frame. */
+static inline bool
+ivshmem_rx_large(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring,
+		 const struct ivshmem_rx_piece *piece, struct rte_mbuf *mbuf)
+{
+	const struct ivshmem_desc_shm *desc = &piece->desc;
+
+	if (likely(ivshmem_rx_may_lend(rxq, ring, desc, piece->len, 1))) {
+		rxq->stats.lent++;
+		ivshmem_loan_lend(rxq->loans, ring, desc, (uint8_t *)(uintptr_t)piece->data -
+				  desc->data_off, rxq->dev->layout.buf_len, mbuf);
+		return true;
+	}
+	if (piece->len > rxq->plain_max)
+		return false;
+	rte_memcpy((uint8_t *)mbuf->buf_addr + RTE_PKTMBUF_HEADROOM, piece->data, piece->len);
+	ivshmem_consumer_return(ring, desc->cookie);
+	return true;
+}
+
+/* The run of plain pieces that begins here: copied into mbufs, or lent. Returns how many. */
+static __rte_always_inline uint32_t	/* measured: 96 instructions a packet, else 109 */
+ivshmem_rx_run(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring,
+	       const struct ivshmem_rx_piece *stage, uint32_t cnt, struct rte_mbuf **bufs,
+	       uint64_t *bytes, bool lend)
+{
+	const struct ivshmem_rx_fresh fresh = rxq->fresh;
+	const uint32_t copy_max = RTE_MIN(rxq->plain_max, IVSHMEM_COPYBREAK);
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < cnt && stage[i].data != NULL; i++) {
+		const uint32_t len = stage[i].len;
+		struct rte_mbuf *mbuf = bufs[i];
+
+		ivshmem_rx_init(mbuf, fresh, len);
+		if (!lend || len <= copy_max)
+			rte_memcpy((uint8_t *)mbuf->buf_addr + RTE_PKTMBUF_HEADROOM,
+				   stage[i].data, len);
+		else if (unlikely(!ivshmem_rx_large(rxq, ring, &stage[i], mbuf)))
+			break;
+		sum += len;
+	}
+	*bytes += sum;
+	return i;
+}
+
+/* Not promiscuous: whether the frame is not for us, and dropped. */
+static __rte_noinline bool
+ivshmem_rx_drop_foreign(struct ivshmem_rxq *rxq, struct rte_mbuf *mbuf, uint64_t *bytes)
+{
+	if (!ivshmem_rx_is_foreign(rxq, mbuf))
+		return false;
+	*bytes -= mbuf->pkt_len;
+	ivshmem_rx_empty(mbuf);
+	return true;
+}
+
+/* A frame that is no plain piece, at *idx, which moves on behind it unless it stays. */
 static __rte_noinline enum ivshmem_rx_fate
 ivshmem_rx_odd(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, uint32_t *idx,
-	       struct rte_mbuf *mbuf, enum ivshmem_rx_fate fate)
+	       struct rte_mbuf *mbuf)
 {
-	if (fate == IVSHMEM_RX_ODD)
-		fate = ivshmem_rx_frame(rxq, ring, idx, mbuf);
+	enum ivshmem_rx_fate fate;
+
+	ivshmem_rx_init(mbuf, rxq->fresh, 0);
+	fate = ivshmem_rx_frame(rxq, ring, idx, mbuf);
 	if (rxq->filter && fate == IVSHMEM_RX_TAKEN && ivshmem_rx_is_foreign(rxq, mbuf))
 		fate = IVSHMEM_RX_DROPPED;
 	if (fate != IVSHMEM_RX_TAKEN)
@@ -129,51 +206,14 @@ ivshmem_rx_odd(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, uint32_t 
 	return fate;
 }
 
-/* A plain piece: copy it into mbuf, or lend it. */
-static __rte_always_inline enum ivshmem_rx_fate	/* measured: else 166 */
-ivshmem_rx_plain(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring,
-		 const struct ivshmem_desc_shm *desc, struct rte_mbuf *mbuf, bool lend)
+/* The session ended while they were copied: they may be anything. */
+static __rte_noinline void
+ivshmem_rx_discard(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct rte_mbuf **bufs,
+		   uint32_t cnt)
 {
-	const uint8_t *data = ivshmem_rx_payload(rxq, ring, desc, IVSHMEM_ABI_FRAME_MIN);
-	const uint32_t len = desc->data_len;
-
-	if (likely(data != NULL) && unlikely(len > rxq->frame_max)) {
-		rxq->stats.too_long++;
-		data = NULL;
-	}
-	if (lend && data != NULL && ivshmem_rx_may_lend(rxq, ring, len, 1)) {
-		rxq->stats.lent++;
-		ivshmem_loan_lend(rxq->loans, ring, desc, (uint8_t *)(uintptr_t)data -
-				  desc->data_off, rxq->dev->layout.buf_len, mbuf);
-		mbuf->pkt_len = len;
-		return IVSHMEM_RX_TAKEN;
-	}
-	if (lend && len > IVSHMEM_COPYBREAK)
-		ivshmem_consumer_return(ring, desc->cookie);
-	if (unlikely(data == NULL))
-		return IVSHMEM_RX_DROPPED;
-	mbuf->pkt_len = len;
-	mbuf->data_len = len;
-	rte_memcpy(rte_pktmbuf_mtod(mbuf, void *), data, len);
-	return IVSHMEM_RX_TAKEN;
-}
-
-/* The frame at *idx, and *idx moves on. */
-static __rte_always_inline enum ivshmem_rx_fate	/* measured: else 166 */
-ivshmem_rx_one(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring,
-	       const struct ivshmem_desc_shm *desc, uint32_t *idx, struct rte_mbuf *mbuf, bool lend)
-{
-	enum ivshmem_rx_fate fate = IVSHMEM_RX_ODD;
-
-	if (likely(desc->flags == 0 && (desc->data_len <= rxq->room ||
-	    (lend && ivshmem_rx_may_lend(rxq, ring, desc->data_len, 1))))) {
-		(*idx)++;
-		fate = ivshmem_rx_plain(rxq, ring, desc, mbuf, lend);
-	}
-	if (unlikely(fate != IVSHMEM_RX_TAKEN || rxq->filter))
-		fate = ivshmem_rx_odd(rxq, ring, idx, mbuf, fate);
-	mbuf->port = rxq->port_id;
-	return fate;
+	rte_pktmbuf_free_bulk(bufs, cnt);
+	rxq->stats.discarded += cnt;
+	ring->ready = false;
 }
 
 /* One ring's turn: up to nb_bufs frames. */
@@ -181,10 +221,11 @@ static __rte_always_inline uint32_t	/* measured: 137 instructions a packet, else
 ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct rte_mbuf **bufs,
 		uint32_t nb_bufs, bool lend)
 {
-	struct ivshmem_desc_shm stage[IVSHMEM_RX_STAGE];
+	struct ivshmem_rx_piece stage[IVSHMEM_RX_STAGE];
 	enum ivshmem_rx_fate fate = IVSHMEM_RX_TAKEN;
 	uint32_t batch = IVSHMEM_RX_STAGE;
 	const uint32_t returned = ring->ret;
+	const bool filter = rxq->filter;
 	uint32_t idx = ring->cons;
 	uint32_t frames = 0;
 	uint64_t bytes = 0;
@@ -195,25 +236,31 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 	       idx - ring->cons < nb_bufs * IVSHMEM_ABI_CHAIN_MAX) {	/* X3 */
 		const uint32_t want = RTE_MIN(nb_bufs - frames, ring->prod - idx);
 		const uint32_t first = idx;
-		uint32_t fresh = frames;
-		uint32_t cnt;
+		const uint32_t cnt = ivshmem_rx_mbufs(rxq, bufs + frames, RTE_MIN(want, batch));
+		const uint32_t fresh = frames + cnt;
 
-		cnt = ivshmem_rx_mbufs(rxq, bufs + frames, RTE_MIN(want, batch));
 		if (unlikely(cnt == 0))
 			break;
-		fresh += cnt;
 		ivshmem_rx_stage(rxq, ring, first, cnt, stage, lend);
 		/* a chain moves idx past what was staged: then stage anew */
-		for (uint32_t i = 0; i < cnt && idx == first + i; i++) {
-			struct rte_mbuf *mbuf = bufs[frames];
+		for (uint32_t i = 0; i < cnt && idx == first + i && fate != IVSHMEM_RX_NOMBUF;
+		     i++) {
+			const uint32_t most = filter ? 1 : cnt - i;
+			const uint32_t run = ivshmem_rx_run(rxq, ring, stage + i, most,
+							    bufs + frames, &bytes, lend);
 
-			fate = ivshmem_rx_one(rxq, ring, &stage[i], &idx, mbuf, lend);
-			if (unlikely(fate == IVSHMEM_RX_NOMBUF))
-				break;
-			if (likely(fate == IVSHMEM_RX_TAKEN)) {
-				bytes += mbuf->pkt_len;
-				frames++;
+			frames += run;
+			idx += run;
+			if (unlikely(filter) && run != 0) {
+				frames -= ivshmem_rx_drop_foreign(rxq, bufs[frames - 1], &bytes);
+				continue;
 			}
+			i += run;
+			if (likely(i == cnt))
+				break;
+			fate = ivshmem_rx_odd(rxq, ring, &idx, bufs[frames]);
+			if (likely(fate == IVSHMEM_RX_TAKEN))
+				bytes += bufs[frames++]->pkt_len;
 		}
 		if (unlikely(fresh > frames))
 			rte_pktmbuf_free_bulk(bufs + frames, fresh - frames);
@@ -223,9 +270,7 @@ ivshmem_rx_ring(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, struct r
 		}
 	}
 	if (unlikely(!ivshmem_consumer_unchanged(ring))) {
-		rte_pktmbuf_free_bulk(bufs, frames);
-		rxq->stats.discarded += frames;
-		ring->ready = false;
+		ivshmem_rx_discard(rxq, ring, bufs, frames);
 		return 0;
 	}
 	ivshmem_consumer_release(ring, idx);
@@ -264,6 +309,16 @@ ivshmem_rx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 	return ivshmem_rx_rings(queue, bufs, nb_bufs, false);
 }
 
+/* Nothing came: a forwarder sends nothing then, and what it sent before may be back. */
+static __rte_noinline void
+ivshmem_rx_idle(struct ivshmem_rxq *rxq)
+{
+	struct rte_eth_dev_data *data = rxq->dev->data;
+
+	if (++rxq->idle_cnt % IVSHMEM_RX_REAP_POLLS == 0 && rxq->queue_id < data->nb_tx_queues)
+		ivshmem_tx_done_cleanup(data->tx_queues[rxq->queue_id], 0);
+}
+
 uint16_t
 ivshmem_rx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 {
@@ -276,5 +331,7 @@ ivshmem_rx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 	ivshmem_loans_drain(rxq->loans);
 	received = ivshmem_rx_rings(rxq, bufs, nb_bufs, true);
 	rte_spinlock_unlock(&rxq->loans->lock);
+	if (received == 0)
+		ivshmem_rx_idle(rxq);
 	return received;
 }

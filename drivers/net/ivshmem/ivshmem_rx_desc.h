@@ -30,9 +30,9 @@ enum ivshmem_rx_fate {
 
 /* Load a descriptor once. */
 static inline struct ivshmem_desc_shm
-ivshmem_rx_load(const struct ivshmem_consumer *ring, uint32_t idx)
+ivshmem_rx_load(const struct ivshmem_entry_shm *entry)
 {
-	const uint64_t *shm = (const uint64_t *)&ring->entries[idx & (ring->size - 1)].desc;
+	const uint64_t *shm = (const uint64_t *)&entry->desc;
 	struct ivshmem_desc_shm desc;
 	uint64_t words[2];
 
@@ -57,6 +57,13 @@ ivshmem_rx_section(const struct ivshmem_rxq *rxq, const struct ivshmem_consumer 
 		layout->buf_off;
 }
 
+/* Whether a piece ends inside its buffer. */
+static inline bool
+ivshmem_rx_is_inside(const struct ivshmem_desc_shm *desc, uint32_t buf_len)
+{
+	return (uint32_t)desc->data_off + desc->data_len <= buf_len;
+}
+
 /* The payload of a private descriptor; NULL, counted by reason, when it breaks a rule. */
 static inline const uint8_t *
 ivshmem_rx_payload(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
@@ -78,38 +85,67 @@ ivshmem_rx_payload(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
 		rxq->stats.bad_buffer++;
 		return NULL;
 	}
-	if (unlikely(desc->data_len < len_min ||
-		     (uint32_t)desc->data_off + desc->data_len > layout->buf_len)) {
+	if (unlikely(desc->data_len < len_min || !ivshmem_rx_is_inside(desc, layout->buf_len))) {
 		rxq->stats.bad_length++;
 		return NULL;
 	}
 	return bufs + (uint64_t)desc->buf * layout->buf_len + desc->data_off;
 }
 
-/* Private copies of up to cnt descriptors; payload that will be copied is asked for. */
-static inline void
+/* A loaded descriptor: where its payload is when that is a frame, whole. */
+struct ivshmem_rx_piece {
+	const uint8_t *data;		/* NULL: something else, to be looked at closer */
+	uint32_t len;
+	struct ivshmem_desc_shm desc;	/* only filled where buffers are lent */
+};
+
+/*
+ * Load up to cnt descriptors, and ask for payload that will be copied. One look at all that makes a
+ * plain piece: no flag, and the rules of ivshmem_rx_payload(); without lending, the ring's own
+ * section and a frame that fits one mbuf, too.
+ */
+static __rte_always_inline void	/* measured: as ivshmem_rx_run() */
 ivshmem_rx_stage(const struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring, uint32_t idx,
-		 uint32_t cnt, struct ivshmem_desc_shm *stage, bool lend)
+		 uint32_t cnt, struct ivshmem_rx_piece *stage, bool lend)
 {
 	const struct ivshmem_layout *layout = &rxq->dev->layout;
-	const uint8_t *bufs = ring->section + layout->buf_off;
+	const uint32_t len_max = lend ? rxq->frame_max : rxq->plain_max;
+	const uint32_t buf_cnt = layout->buf_cnt;
+	const uint32_t buf_len = layout->buf_len;
+	const uint32_t mask = ring->size - 1;
 
 	for (uint32_t i = 0; i < cnt; i++) {
-		stage[i] = ivshmem_rx_load(ring, idx + i);
-		if (likely(stage[i].buf < layout->buf_cnt) &&
-		    (!lend || stage[i].data_len <= IVSHMEM_COPYBREAK))
-			rte_prefetch0(bufs + (uint64_t)stage[i].buf * layout->buf_len +
-				      stage[i].data_off);
+		const struct ivshmem_desc_shm desc = ivshmem_rx_load(&ring->entries[(idx + i) &
+										    mask]);
+		const uint8_t *bufs = lend ? ivshmem_rx_section(rxq, ring, desc.section) :
+			ring->section + layout->buf_off;
+		const uint32_t section = lend ? 0 : desc.section ^ ring->slot;
+		const uint32_t len = desc.data_len;
+
+		stage[i].data = NULL;
+		stage[i].len = len;
+		if (lend)
+			stage[i].desc = desc;
+		if (likely((section | desc.flags) == 0 && bufs != NULL &&
+			   len - IVSHMEM_ABI_FRAME_MIN <= len_max - IVSHMEM_ABI_FRAME_MIN &&
+			   desc.buf < buf_cnt && ivshmem_rx_is_inside(&desc, buf_len))) {
+			stage[i].data = bufs + (uint64_t)desc.buf * buf_len + desc.data_off;
+			if (!lend || len <= IVSHMEM_COPYBREAK)
+				rte_prefetch0(stage[i].data);
+		}
 	}
 }
 
-/* Whether a buffer of len bytes may be lent now: the sender keeps half of its buffers. */
+/*
+ * Whether a frame of len bytes, first piece desc, may be lent now: applications read its headers
+ * as 16-bit words, and the sender keeps half of its buffers.
+ */
 static inline bool
 ivshmem_rx_may_lend(const struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring,
-		    uint32_t len, uint32_t pieces)
+		    const struct ivshmem_desc_shm *desc, uint32_t len, uint32_t pieces)
 {
-	return len > IVSHMEM_COPYBREAK && rxq->loans->spare_cnt >= pieces &&
-		ring->out + pieces <= ring->out_max;
+	return len > IVSHMEM_COPYBREAK && desc->data_off % IVSHMEM_LEND_ALIGN == 0 &&
+		rxq->loans->spare_cnt >= pieces && ring->out + pieces <= ring->out_max;
 }
 
 /* ivshmem_rx_frame.c */

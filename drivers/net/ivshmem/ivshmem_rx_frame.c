@@ -44,7 +44,7 @@ ivshmem_rx_check(struct ivshmem_rxq *rxq, const struct ivshmem_consumer *ring, u
 			rxq->stats.bad_chain += good;
 			return false;
 		}
-		*desc = ivshmem_rx_load(ring, at++);
+		*desc = ivshmem_rx_load(&ring->entries[at++ & (ring->size - 1)]);
 		flags = desc->flags;
 		if (good) {
 			const uint8_t *data = ivshmem_rx_payload(rxq, ring, desc, len_min);
@@ -154,7 +154,8 @@ ivshmem_rx_frame(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, uint32_
 		*idx = chain.end;
 		return IVSHMEM_RX_DROPPED;
 	}
-	lend = ring->ret_cnt != 0 && ivshmem_rx_may_lend(rxq, ring, chain.len, chain.pieces);
+	lend = ring->ret_cnt != 0 && ivshmem_rx_may_lend(rxq, ring, &chain.descs[0], chain.len,
+						       chain.pieces);
 	if (lend ? !ivshmem_rx_lend(rxq, ring, &chain, head) :
 	    !ivshmem_rx_copy(rxq, &chain, head)) {
 		rxq->stats.nombuf++;

@@ -11,10 +11,11 @@
  *
  * Invariants:
  *  Q1. Buffers of a destination are used in a fixed cycle, and come back in that order with the
- *      consumer's index; so at most min(size, cycle_cnt) descriptors are out and no free list
- *      exists. For a consumer that keeps buffers half of them are the flight's.
+ *      consumer's index; so at most cycle_cnt descriptors are out and no free list exists. For a
+ *      consumer that keeps buffers half of them are the flight's.
  *  Q2. The thread in a burst owns the queue; the control thread leaves requests in want and the
- *      ring list, which the burst takes up at its next start.
+ *      ring list, which the burst takes up at its next start. With zero_copy=1 who has the queue's
+ *      lock owns it, which nobody waits for but the control thread.
  *  Q3. A destination with room does not look at the consumer by itself; the control thread has it
  *      look once a heartbeat, so that frames do not fill the ring of a consumer that is gone.
  */
@@ -26,16 +27,19 @@
 
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
+#include <rte_spinlock.h>
 
 #include "ivshmem_abi.h"
 #include "ivshmem_flight.h"
 #include "ivshmem_loan.h"
+#include "ivshmem_pool.h"
 #include "ivshmem_ring.h"
 
 #define IVSHMEM_QUEUES_MAX	8u	/* Rx and Tx queues of a port, each */
 #define IVSHMEM_RX_STAGE	32u	/* descriptors looked at before their payload is copied */
 #define IVSHMEM_FRAME_OVERHEAD	18u	/* Ethernet header and a VLAN tag */
 #define IVSHMEM_COPYBREAK	256u	/* frames up to this are copied, also with zero_copy=1 */
+#define IVSHMEM_LEND_ALIGN	2u	/* and frames that start elsewhere */
 #define IVSHMEM_MTU_MAX		9600u
 #define IVSHMEM_FRAME_MAX	(IVSHMEM_MTU_MAX + IVSHMEM_FRAME_OVERHEAD)
 
@@ -69,6 +73,7 @@ struct ivshmem_tx_stats {
 	uint64_t too_long;		/* frame longer than IVSHMEM_FRAME_MAX or than 64 pieces */
 	uint64_t too_short;		/* frame shorter than an Ethernet header */
 	uint64_t passed;		/* frames passed on where they lay */
+	uint64_t from_pool;		/* frames sent where they lay, in the Tx pool */
 	uint64_t dropped;		/* segment: frames that no port got */
 	uint64_t to_self;		/* of them: for an address of the own port */
 };
@@ -109,6 +114,12 @@ struct ivshmem_sleep {
 	uint64_t packets;		/* received when it armed */
 };
 
+/* What an empty mbuf of an Rx queue's pool has from rearm_data on. */
+struct ivshmem_rx_fresh {
+	uint64_t rearm;
+	uint64_t ol_flags;		/* the pool's kind */
+};
+
 struct ivshmem_rxq {
 	struct ivshmem_dev *dev;
 	struct ivshmem_consumer *rings;	/* all that could lead here: source slot, Tx queue */
@@ -122,9 +133,11 @@ struct ivshmem_rxq {
 	uint32_t list_at;		/* whose turn it is */
 	uint32_t room;			/* data bytes of an empty mbuf */
 	uint32_t frame_max;
-	uint16_t port_id;
+	uint32_t plain_max;		/* the longest frame that one mbuf holds */
+	struct ivshmem_rx_fresh fresh;
 	uint16_t queue_id;
 	bool filter;			/* not promiscuous: look at the address */
+	uint32_t idle_cnt;		/* zero_copy=1: empty polls */
 	struct ivshmem_u32 list_want;	/* seq << 16 | count, set by the control thread */
 	struct ivshmem_u32 list_taken;	/* the list_want that the burst works with */
 	struct ivshmem_u32 anew;	/* counts wishes of the control thread: START all rings */
@@ -145,7 +158,6 @@ struct ivshmem_dest {
 	uint32_t next;			/* filled up to here, published up to ring.prod */
 	uint32_t frames;		/* filled and not published */
 	uint64_t bytes;			/* their bytes */
-	uint32_t limit;			/* descriptors that may be out */
 	uint32_t buf_first;		/* the destination's share of the section's buffers */
 	uint32_t buf_cnt;
 	uint32_t cycle_cnt;		/* of them, the first so many are used in turn (Q1) */
@@ -170,20 +182,25 @@ struct ivshmem_dest {
 struct ivshmem_txq {
 	struct ivshmem_dev *dev;
 	struct ivshmem_dest *wire;	/* region of 2 ports: the only destination */
+	const struct ivshmem_pool *pool;	/* NULL = none */
 	uint8_t *bufs;			/* first buffer of the own section */
 	uint32_t buf_len;
 	uint32_t headroom;
 	uint32_t room;			/* data bytes of a buffer */
 	uint16_t slot;
 	uint16_t queue_id;
-	struct ivshmem_dest *dests;	/* port_cnt of them; the own one is unused */
+	struct ivshmem_dest *dests;	/* the port's, port_cnt of them; the own one is unused */
 	uint16_t *touched;		/* segment: destinations that this burst filled */
 	uint32_t touched_cnt;
+	rte_spinlock_t lock;		/* zero_copy=1 (Q2) */
+	uint32_t bursts;		/* counted under the lock */
+	uint32_t bursts_seen;		/* and looked at by the control thread */
 	struct ivshmem_u32 anew;	/* counts wishes of the control thread: START all rings */
 	struct ivshmem_u32 dir_gen;	/* counts own changes of the directory */
 	uint32_t dir_seen;		/* control thread: dir_gen when last told */
 	struct ivshmem_tx_stats stats;
 	struct ivshmem_tx_stats base;
+	uint64_t passed_seen;		/* stats.passed at the end of the last burst */
 	uint16_t desc_cnt;
 };
 
@@ -194,6 +211,10 @@ uint16_t ivshmem_rx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_
 uint16_t ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
 /* More ports, a segment. */
 uint16_t ivshmem_tx_burst_segment(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
+
+/* zero_copy=1: either of these, under the lock. */
+uint16_t ivshmem_tx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
+int ivshmem_tx_done_cleanup(void *queue, uint32_t cnt);
 
 /* Steps of a Tx burst, ivshmem_tx.c. */
 
@@ -215,7 +236,7 @@ uint32_t ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct ivshmem_dest *d
 uint32_t ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 			 struct rte_mbuf **bufs, uint32_t cnt);
 /* Give back the mbufs of frames that are in the region. */
-void ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt);
+void ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t cnt);
 
 /* Steps for consumers in ring mode, ivshmem_tx_lend.c. */
 
@@ -224,10 +245,16 @@ uint32_t ivshmem_tx_fill_lend(struct ivshmem_txq *txq, struct ivshmem_dest *dest
 			      struct rte_mbuf **bufs, uint32_t cnt);
 /* What was filled since the last publish is not going to be: as if it never was. */
 void ivshmem_tx_lend_undo(struct ivshmem_dest *dest);
+/* What was barred is free if the control thread saw that nobody uses it any more. */
+void ivshmem_tx_lend_settled(struct ivshmem_dest *dest);
 /* The ring is ready: which buffers serve which frames. */
 void ivshmem_tx_lend_ready(struct ivshmem_dest *dest);
 /* The ring's session ended: what is out is not used again before it is settled. */
 void ivshmem_tx_lend_bar(struct ivshmem_dest *dest);
+/* Whatever a burst would do to get back what is held, about cnt of it. Returns how many. */
+uint32_t ivshmem_tx_lend_tend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t cnt);
+/* The consumer is dead: leave it. */
+void ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest);
 /* Take back what the consumer returned, about cnt buffers. Returns how many. */
 uint32_t ivshmem_tx_lend_reap(struct ivshmem_dest *dest, uint32_t cnt);
 /* Let everything go, whoever uses it: the port closes. */

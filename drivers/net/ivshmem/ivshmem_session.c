@@ -254,6 +254,20 @@ ivshmem_consumer_poll(struct ivshmem_consumer *end)
 	return IVSHMEM_RING_USE;
 }
 
+bool
+ivshmem_consumer_can_step(struct ivshmem_consumer *end)
+{
+	const enum ivshmem_ring_todo todo = ivshmem_consumer_poll(end);
+	const struct ivshmem_prod_shm *peer = end->peer;
+
+	if (todo != IVSHMEM_RING_ADOPT)
+		return todo != IVSHMEM_RING_WAIT;
+	if (ivshmem_load32_acquire(&peer->dir_epoch) !=				/* C4 <- P4 */
+	    ivshmem_ring_epoch(ivshmem_load64(&peer->pw)))
+		return false;
+	return end->yours != 0 || ivshmem_load32(&peer->desc_cnt) != 0;
+}
+
 /* Published to us, never read: exact if the producer's next life said so, else what was seen. */
 static uint32_t
 ivshmem_consumer_left_behind(const struct ivshmem_consumer *end)

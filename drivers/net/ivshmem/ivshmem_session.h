@@ -56,6 +56,12 @@ void ivshmem_consumer_start(struct ivshmem_consumer *end);
 enum ivshmem_ring_todo ivshmem_consumer_poll(struct ivshmem_consumer *end);
 
 /*
+ * Whether a ring that is not ready takes a step when it is polled next. A producer that died in its
+ * START, or leads its ring elsewhere, leaves one that asks for ADOPT and gets no further.
+ */
+bool ivshmem_consumer_can_step(struct ivshmem_consumer *end);
+
+/*
  * ADOPT: takes the ring's place and size from the producer's directory. Returns 0, -EAGAIN when
  * the producer was just changing it, -EINVAL when it is impossible (counted in bad_dir).
  */

@@ -23,24 +23,43 @@
 #define IVSHMEM_CLOSE_MS	1000u	/* what closing waits for loans */
 #define IVSHMEM_CLOSE_STEP_NS	1000000
 
-/* Nobody is in the slot: it left, or the server saw its end. */
+/* Nobody is in the slot: it left, or the server saw its end; not before it was looked at once. */
 static bool
 ivshmem_settle_is_gone(const struct ivshmem_dev *dev, uint32_t slot)
 {
 	const struct ivshmem_peer *peer = &dev->peers[slot];
 
-	return slot != dev->port.slot &&
+	return slot != dev->port.slot && peer->looked_ms != 0 &&
 		(peer->state == IVSHMEM_PORT_RESET || (!peer->alive && peer->left));
+}
+
+/*
+ * The own port may use buffers of the source's own section: it holds those that were to go back to
+ * the source by itself, until this very settling.
+ */
+static bool
+ivshmem_settle_own_is_clear(const struct ivshmem_dev *dev, uint32_t source)
+{
+	if (!ivshmem_port_has_parted(&dev->port, source, dev->port.slot))
+		return false;
+	for (uint32_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++)
+		if (dev->loans[queue] != NULL &&
+		    ivshmem_loans_have_others(dev->loans[queue], source))
+			return false;
+	return true;
 }
 
 /* All ports that are there show that nothing of the source's earlier sessions is in use. */
 static bool
 ivshmem_settle_is_clear(const struct ivshmem_dev *dev, uint32_t source)
 {
-	for (uint32_t by = 0; by < dev->layout.port_cnt; by++)
-		if (by != source && !ivshmem_settle_is_gone(dev, by) &&
+	for (uint32_t by = 0; by < dev->layout.port_cnt; by++) {
+		if (by == source || ivshmem_settle_is_gone(dev, by))
+			continue;
+		if (by == dev->port.slot ? !ivshmem_settle_own_is_clear(dev, source) :
 		    !ivshmem_port_is_clear(&dev->port, source, by))
 			return false;
+	}
 	return true;
 }
 
@@ -59,7 +78,8 @@ ivshmem_settle_is_overdue(struct ivshmem_dev *dev, const char *what, uint32_t sl
 
 /*
  * Own buffers that were out in an earlier life, with anybody: asked only when the queues share them
- * out in another way than then, so that a port can hold up no more than what goes to it.
+ * out in another way than then, so that a port can hold up no more than what goes to it; and by the
+ * Tx pool, whose buffers may go to anybody.
  */
 static void
 ivshmem_settle_own(struct ivshmem_dev *dev)
@@ -71,8 +91,31 @@ ivshmem_settle_own(struct ivshmem_dev *dev)
 		if (slot != own && !dev->peers[slot].alive)	/* may have passed them on */
 			clear = ivshmem_settle_is_clear(dev, slot);
 	if (clear || ivshmem_settle_is_overdue(dev, "in an earlier life of port", own,
-					       dev->settling_ms))
+					       dev->settling_ms)) {
 		dev->settling = false;
+		if (dev->pool != NULL)
+			ivshmem_pool_release(dev->pool);
+	}
+}
+
+/* Somebody waits for that. */
+static bool
+ivshmem_settle_is_asked(const struct ivshmem_dev *dev)
+{
+	return dev->settling || (dev->pool != NULL && dev->pool->withheld);
+}
+
+/*
+ * Nobody uses what was out with a port in sessions that ended. A port that is gone says nothing any
+ * more; but on a wire there is no other that it may have passed them on to.
+ */
+static bool
+ivshmem_settle_is_done(const struct ivshmem_dev *dev, uint32_t slot)
+{
+	if (ivshmem_settle_is_gone(dev, slot))
+		return dev->layout.port_cnt == IVSHMEM_ABI_PORTS_MIN;
+	return ivshmem_port_is_clear(&dev->port, dev->port.slot, slot) &&
+		ivshmem_settle_is_clear(dev, slot);
 }
 
 /* Slots that were out with a port whose session ended. */
@@ -87,20 +130,38 @@ ivshmem_settle_dest(struct ivshmem_dev *dev, struct ivshmem_dest *dest)
 	}
 	if (dest->unsettled_ms == 0)
 		dest->unsettled_ms = ivshmem_now_ms();
-	if ((ivshmem_port_is_clear(&dev->port, dev->port.slot, dest->slot) &&
-	     ivshmem_settle_is_clear(dev, dest->slot)) ||
+	if (ivshmem_settle_is_done(dev, dest->slot) ||
 	    ivshmem_settle_is_overdue(dev, "to port", dest->slot, dest->unsettled_ms))
 		ivshmem_store32_release(&dest->settled, bars);	/* pairs with lend_ready */
 	if (bars == ivshmem_load32(&dest->settled))
 		dest->gated = false;
 }
 
+int
+ivshmem_settle_make_pool(struct ivshmem_dev *dev, uint32_t cnt)
+{
+	int ret;
+
+	if (cnt == 0)
+		return 0;
+	ret = ivshmem_pool_create(&dev->pool, dev->data->name, &dev->layout, dev->port.section, cnt,
+				  dev->data->numa_node);
+	if (ret == 0 && dev->port.section->conf.txq_cnt != 0)
+		ivshmem_pool_withhold(dev->pool);	/* M2 */
+	return ret;
+}
+
 void
 ivshmem_settle_start(struct ivshmem_dev *dev, uint16_t txq_cnt_before)
 {
-	dev->settling = txq_cnt_before != 0 && txq_cnt_before != dev->data->nb_tx_queues;
+	struct ivshmem_section_shm *own = dev->port.section;
+	const uint32_t pool_cnt = dev->pool == NULL ? 0 : dev->pool->cnt;
+
+	dev->settling = txq_cnt_before != 0 && (txq_cnt_before != dev->data->nb_tx_queues ||
+						ivshmem_load32(&own->pool_cnt) != pool_cnt);
 	dev->settling_ms = ivshmem_now_ms();
-	if (dev->settling)
+	ivshmem_store32(&own->pool_cnt, pool_cnt);
+	if (ivshmem_settle_is_asked(dev))
 		ivshmem_settle_own(dev);
 }
 
@@ -119,13 +180,77 @@ ivshmem_settle_port(struct rte_eth_dev *eth_dev, uint32_t slot)
 	return settled;
 }
 
+/* Tx queues that there are no more: what they held is let go of by nobody else. */
+static void
+ivshmem_settle_unused(struct ivshmem_dev *dev, struct ivshmem_dest *dests)
+{
+	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
+		if (dests[slot].flight.held_cnt == 0)
+			continue;
+		ivshmem_settle_dest(dev, &dests[slot]);
+		ivshmem_tx_lend_settled(&dests[slot]);
+	}
+}
+
+/* A dead port's words stand still: only with a new session they tell of it. */
+static bool
+ivshmem_settle_is_dead(const struct ivshmem_dev *dev, uint32_t slot)
+{
+	const struct ivshmem_peer *peer = &dev->peers[slot];
+
+	return !peer->alive || peer->state == IVSHMEM_PORT_RESET;
+}
+
+static bool
+ivshmem_settle_is_holding(const struct ivshmem_txq *txq)
+{
+	for (uint32_t slot = 0; slot < txq->dev->layout.port_cnt; slot++)
+		if (txq->dests[slot].flight.held_cnt != 0)
+			return true;
+	return false;
+}
+
+/*
+ * What a Tx queue holds comes home also when its ports are dead, or the application sends nothing:
+ * it may wait for these very mbufs. It may try to get them all the time: wait for the lock.
+ */
+static void
+ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
+{
+	const bool idle = txq->bursts == txq->bursts_seen;
+
+	txq->bursts_seen = txq->bursts;
+	if (!dev->zero_copy || !ivshmem_settle_is_holding(txq))
+		return;
+	rte_spinlock_lock(&txq->lock);
+	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
+		struct ivshmem_dest *dest = &txq->dests[slot];
+
+		if (dest->flight.held_cnt == 0)
+			continue;
+		if (ivshmem_settle_is_dead(dev, slot)) {
+			ivshmem_tx_lend_leave(txq, dest);
+			ivshmem_settle_dest(dev, dest);
+			ivshmem_tx_lend_settled(dest);
+		} else if (idle) {
+			ivshmem_tx_lend_tend(txq, dest, dest->flight.cnt);
+		}
+	}
+	rte_spinlock_unlock(&txq->lock);
+}
+
 void
 ivshmem_settle_tick(struct rte_eth_dev *eth_dev)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 
-	if (dev->settling)
+	if (ivshmem_settle_is_asked(dev))
 		ivshmem_settle_own(dev);
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++)
+		ivshmem_settle_queue(dev, eth_dev->data->tx_queues[queue]);
+	for (uint16_t queue = eth_dev->data->nb_tx_queues; queue < IVSHMEM_QUEUES_MAX; queue++)
+		if (dev->dests[queue] != NULL)
+			ivshmem_settle_unused(dev, dev->dests[queue]);
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++) {
 		struct ivshmem_loans *loans = dev->loans[queue];
 
@@ -144,11 +269,11 @@ ivshmem_settle_left(struct rte_eth_dev *eth_dev)
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 	uint32_t left = 0;
 
-	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
-		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
-
-		for (uint32_t slot = 0; txq != NULL && slot < dev->layout.port_cnt; slot++) {
-			struct ivshmem_dest *dest = &txq->dests[slot];
+	for (uint16_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++) {
+		if (dev->dests[queue] == NULL)
+			continue;
+		for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
+			struct ivshmem_dest *dest = &dev->dests[queue][slot];
 
 			if (dest->flight.held_cnt != 0 && dest->ring.ready)
 				ivshmem_tx_lend_reap(dest, dest->flight.cnt);
@@ -158,6 +283,8 @@ ivshmem_settle_left(struct rte_eth_dev *eth_dev)
 	for (uint32_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++)
 		if (dev->loans[queue] != NULL)
 			left += ivshmem_loans_out(dev->loans[queue]);
+	if (dev->pool != NULL)
+		left += ivshmem_pool_out(dev->pool);
 	return left;
 }
 

@@ -9,9 +9,13 @@
 
 #include "ivshmem_ethdev.h"
 
+/* The Tx pool of cnt buffers, unless 0: before the port's first start. 0 or an errno, logged. */
+int ivshmem_settle_make_pool(struct ivshmem_dev *dev, uint32_t cnt);
+
 /*
  * The port starts: own buffers may be out from before, when it had txq_cnt_before Tx queues, 0 if
- * it never ran.
+ * it never ran. What of them is not shared out as then waits until they are settled, and so does
+ * the Tx pool in the first life of a process.
  */
 void ivshmem_settle_start(struct ivshmem_dev *dev, uint16_t txq_cnt_before);
 

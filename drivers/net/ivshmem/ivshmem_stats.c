@@ -61,6 +61,7 @@ static const struct ivshmem_xstat ivshmem_xstats[] = {
 	{ "tx_too_long", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, too_long) },
 	{ "tx_too_short", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, too_short) },
 	{ "tx_passed", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, passed) },
+	{ "tx_from_pool", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, from_pool) },
 	{ "tx_bad_cookies", IVSHMEM_XSTAT_TX_RING,
 	  offsetof(struct ivshmem_producer, bad_cookies) },
 	{ "tx_dropped", IVSHMEM_XSTAT_TXQ, offsetof(struct ivshmem_tx_stats, dropped) },

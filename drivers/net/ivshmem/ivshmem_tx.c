@@ -131,9 +131,9 @@ ivshmem_tx_room(struct ivshmem_dest *dest, uint32_t want)
 {
 	struct ivshmem_producer *ring = &dest->ring;
 
-	if (dest->limit - (dest->next - ring->cons) < want)
+	if (dest->cycle_cnt - (dest->next - ring->cons) < want)
 		ivshmem_producer_refresh(ring);
-	return dest->limit - (dest->next - ring->cons);
+	return dest->cycle_cnt - (dest->next - ring->cons);
 }
 
 uint32_t
@@ -149,7 +149,7 @@ ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
 	for (uint64_t carried = txq->room; carried < mbuf->pkt_len; carried += txq->room)
 		pieces++;
 	if (mbuf->pkt_len > IVSHMEM_FRAME_MAX || pieces > IVSHMEM_ABI_CHAIN_MAX ||
-	    pieces > dest->limit) {
+	    pieces > dest->cycle_cnt) {
 		txq->stats.too_long++;
 		return 0;
 	}
@@ -160,13 +160,14 @@ void
 ivshmem_tx_gather(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 		  const struct rte_mbuf *mbuf, uint32_t pieces)
 {
+	const bool small = ivshmem_tx_is_small(dest, mbuf->pkt_len, pieces);
 	const struct rte_mbuf *segment = mbuf;
 	uint32_t left = mbuf->pkt_len;
 	uint32_t taken = 0;
 
 	for (; pieces > 0; pieces--, dest->next++) {
 		const uint32_t len = RTE_MIN(left, txq->room);
-		struct ivshmem_desc_shm desc = ivshmem_tx_place(txq, dest);
+		struct ivshmem_desc_shm desc = ivshmem_tx_place(txq, dest, small);
 		uint8_t *data = ivshmem_tx_data(txq, desc.buf);
 
 		/* the first descriptor of a frame holds its header: room >= 128 > 14 */
@@ -203,36 +204,16 @@ ivshmem_tx_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, const struct 
 	return pieces;
 }
 
-/*
- * Runs of one pool go back in one call, which costs a quarter of the instructions of
- * rte_pktmbuf_free_bulk().
- */
 void
-ivshmem_tx_free(struct rte_mbuf **bufs, uint32_t cnt)
+ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t cnt)
 {
-	uint32_t first = 0;	/* of the run that ends before i */
-	uint32_t i;
-
 	ivshmem_loan_batch_begin();
-	for (i = 0; i < cnt; i++) {
-		struct rte_mbuf *mbuf = bufs[i];
-		uint32_t next = i;
-
-		if (unlikely(mbuf->nb_segs != 1)) {
-			rte_pktmbuf_free(mbuf);
-			next++;
-		} else if (unlikely(rte_pktmbuf_prefree_seg(mbuf) == NULL)) {
-			next++;
-		} else if (likely(i == first || mbuf->pool == bufs[first]->pool)) {
-			continue;
-		}
-		if (i > first)
-			rte_mempool_put_bulk(bufs[first]->pool, (void **)&bufs[first], i - first);
-		first = next;
-	}
-	if (cnt > first)
-		rte_mempool_put_bulk(bufs[first]->pool, (void **)&bufs[first], cnt - first);
+	if (txq->stats.passed != txq->passed_seen)	/* some of them, since the last burst */
+		ivshmem_tx_free_bulk(bufs, cnt, true);
+	else
+		ivshmem_tx_free_bulk(bufs, cnt, false);
 	ivshmem_loan_batch_end();
+	txq->passed_seen = txq->stats.passed;
 }
 
 uint32_t
@@ -282,7 +263,7 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 			if (pieces == UINT32_MAX)
 				break;
 			next = dest->next;
-			room = dest->limit - (next - dest->ring.cons);
+			room = dest->cycle_cnt - (next - dest->ring.cons);
 			buf = dest->buf_next;
 			data = ivshmem_tx_data(txq, buf);
 			if (pieces == 0)
@@ -318,7 +299,7 @@ ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 			if (dest->may_arm)
 				ivshmem_tx_bell(txq, dest);
 		}
-		ivshmem_tx_free(bufs, sent);
+		ivshmem_tx_free(txq, bufs, sent);
 		txq->stats.packets += dest->frames;
 		txq->stats.bytes += dest->bytes;
 		txq->stats.full += sent < nb_bufs;

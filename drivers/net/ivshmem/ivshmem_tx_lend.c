@@ -5,17 +5,20 @@
 /*
  * Transmit steps for consumers that give buffers back by cookie.
  *
- * Frames are copied into own buffers, or passed on where they lie: received ones that are a loan of
- * the same region, when the consumer takes buffers of a third section. Who passes a buffer on holds
- * the mbuf until its cookie is back, and then frees it: so it goes back the way it came.
+ * Frames are copied into own buffers, or sent where they lie: those of the own Tx pool, and
+ * received ones that are a loan of the same region, when the consumer takes buffers of a third
+ * section. Who sends a buffer in this way holds the mbuf until its cookie is back, and then frees
+ * it: so it goes back the way it came.
  *
  * Invariants:
- *  T1. An mbuf that is held has a reference of our own; the caller's is given up as for any other.
+ *  T1. An mbuf that is held has a reference of our own for each slot; the caller's is given up as
+ *      for any other.
  *  T2. Never more is out than the consumer's return ring has entries.
  *  T3. After a session that ended with slots out, these are used again only when the control
  *      thread saw that nothing of earlier sessions is in use by the consumer, or by a port that it
  *      may have passed them on to (protocol: the reuse rule).
  * Ordering: C2 and C7 in room.
+ * Threads: the queue's, and with zero_copy=1 the control thread; whoever has the queue's try-lock.
  */
 
 #include <rte_branch_prediction.h>
@@ -30,19 +33,25 @@
 uint32_t
 ivshmem_tx_lend_reap(struct ivshmem_dest *dest, uint32_t cnt)
 {
+	struct rte_mbuf *back[IVSHMEM_LEND_REAP];
 	uint32_t cookies[IVSHMEM_LEND_REAP];
 	uint32_t reaped = 0;
 	uint32_t got;
 
 	ivshmem_loan_batch_begin();
 	do {
+		uint32_t cnt_back = 0;
+
 		got = ivshmem_producer_returned(&dest->ring, cookies, RTE_DIM(cookies));
 		for (uint32_t i = 0; i < got; i++) {
 			struct rte_mbuf *held = ivshmem_flight_give(&dest->flight, cookies[i]);
 
-			if (held != NULL)
+			if (held != NULL && likely(held->nb_segs == 1))
+				back[cnt_back++] = held;
+			else if (held != NULL)
 				rte_pktmbuf_free_seg(held);
 		}
+		ivshmem_tx_free_bulk(back, cnt_back, true);
 		dest->ring.bad_cookies = dest->flight.bad_cookies;
 		reaped += got;
 	} while (got == RTE_DIM(cookies) && reaped < cnt);
@@ -55,7 +64,7 @@ static inline uint32_t
 ivshmem_tx_lend_left(const struct ivshmem_dest *dest)
 {
 	const uint32_t returns = dest->ring.ret_cnt - dest->flight.out_cnt;
-	const uint32_t entries = dest->limit - (dest->next - dest->ring.cons);
+	const uint32_t entries = dest->cycle_cnt - (dest->next - dest->ring.cons);
 	const uint32_t places = RTE_MIN(returns, entries);
 
 	return RTE_MIN(places, ivshmem_flight_room(&dest->flight));
@@ -75,17 +84,55 @@ ivshmem_tx_lend_room(struct ivshmem_dest *dest, uint32_t want)
 	return dest->ring.ready ? ivshmem_tx_lend_left(dest) : 0;
 }
 
-/* The loan behind an mbuf that may be passed on; NULL: copy. */
-static inline const struct ivshmem_loan *
-ivshmem_tx_loan(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
-		const struct rte_mbuf *mbuf)
+/* Where a piece lies that can be sent as it is. */
+struct ivshmem_tx_spot {
+	uint32_t buf;
+	uint16_t section;
+	bool pool;		/* an mbuf of the Tx pool */
+};
+
+/* False: the piece has to be copied. */
+static __rte_always_inline bool	/* measured: else 377 instructions a packet that is passed on */
+ivshmem_tx_find(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
+		const struct rte_mbuf *mbuf, bool pool, struct ivshmem_tx_spot *spot)
 {
 	const struct ivshmem_loan *loan;
+	uint32_t number;
 
+	if (pool) {
+		number = ivshmem_pool_find(txq->pool, mbuf);
+		if (number != IVSHMEM_POOL_NONE) {
+			spot->buf = txq->pool->buf_first + number;
+			spot->section = txq->slot;
+			spot->pool = true;
+			return mbuf->data_len <= IVSHMEM_FRAME_MAX;
+		}
+	}
 	if ((ivshmem_load32(&dest->open) & IVSHMEM_DEST_FOREIGN) == 0)
-		return NULL;
+		return false;
 	loan = ivshmem_loan_of(mbuf);
-	return loan != NULL && loan->loans->dev == txq->dev ? loan : NULL;
+	if (loan == NULL || loan->loans->dev != txq->dev)
+		return false;
+	spot->buf = loan->buf;
+	spot->section = loan->section;
+	spot->pool = false;
+	return true;
+}
+
+/* The flight's number of a buffer of the own section; IVSHMEM_FLIGHT_NONE when it is not its. */
+static inline uint32_t
+ivshmem_tx_flight_number(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
+			 const struct ivshmem_tx_spot *spot, bool pool)
+{
+	const uint32_t number = spot->buf - ivshmem_tx_flight_first(dest);
+
+	if (spot->section != txq->slot)
+		return IVSHMEM_FLIGHT_NONE;
+	if (number < dest->flight.usable)
+		return number;
+	if (pool && spot->buf - txq->pool->buf_first < txq->pool->cnt)
+		return dest->flight.cnt + (spot->buf - txq->pool->buf_first);
+	return IVSHMEM_FLIGHT_NONE;
 }
 
 /*
@@ -93,39 +140,59 @@ ivshmem_tx_loan(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
  * port, is sent anew in its own right, so that what it came home by can go back at once; otherwise
  * custody would grow with each round. Any other is held (T1).
  */
-static inline void
+static __rte_always_inline void	/* measured: as find */
 ivshmem_tx_pass(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf *mbuf,
-		const struct ivshmem_loan *loan, uint32_t flags)
+		const struct ivshmem_tx_spot *spot, bool pool, uint32_t flags)
 {
-	const uint32_t buf = loan->buf - ivshmem_tx_flight_first(dest);
-	const bool home = loan->section == txq->slot && ivshmem_flight_share(&dest->flight, buf);
-	const struct ivshmem_desc_shm desc = {
-		.section = loan->section,
+	struct ivshmem_flight *flight = &dest->flight;
+	uint32_t number = ivshmem_tx_flight_number(txq, dest, spot, pool);
+	struct ivshmem_desc_shm desc = {
+		.section = spot->section,
 		.flags = flags,
-		.buf = loan->buf,
+		.buf = spot->buf,
 		.data_off = mbuf->data_off,
 		.data_len = mbuf->data_len,
-		.cookie = ivshmem_flight_take(&dest->flight, dest->next,
-					      home ? buf : IVSHMEM_FLIGHT_NONE,
-					      home ? NULL : mbuf),
 	};
+	struct rte_mbuf *held = mbuf;
 
-	if (!home)
-		rte_mbuf_refcnt_update(mbuf, 1);
+	if (pool && spot->pool)
+		flight->refs[number] = 1;	/* the caller had the only reference */
+	else if (!ivshmem_flight_share(flight, number))
+		number = IVSHMEM_FLIGHT_NONE;
+	else if (pool && number >= flight->cnt)
+		held = txq->pool->mbufs[number - flight->cnt];
+	else
+		held = NULL;
+	if (held != NULL)
+		rte_mbuf_refcnt_update(held, 1);
+	desc.cookie = ivshmem_flight_take(flight, dest->next, number, held);
 	ivshmem_tx_put(dest, &desc);
 	dest->next++;
 }
 
-/* Whether a whole chain can be passed on. */
+/* Of a chain the first piece decides. */
+static inline void
+ivshmem_tx_count_passed(struct ivshmem_txq *txq, const struct ivshmem_tx_spot *spot, bool pool)
+{
+	if (pool && spot->pool)
+		txq->stats.from_pool++;
+	else
+		txq->stats.passed++;
+}
+
+/* Whether a whole chain can be sent as it lies. */
 static bool
 ivshmem_tx_may_pass(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
 		    const struct rte_mbuf *mbuf)
 {
+	struct ivshmem_tx_spot spot;
+
 	if (mbuf->nb_segs > IVSHMEM_ABI_CHAIN_MAX || mbuf->pkt_len > IVSHMEM_FRAME_MAX ||
 	    mbuf->data_len < IVSHMEM_ABI_FRAME_MIN)
 		return false;
 	for (; mbuf != NULL; mbuf = mbuf->next)
-		if (mbuf->data_len == 0 || ivshmem_tx_loan(txq, dest, mbuf) == NULL)
+		if (mbuf->data_len == 0 ||
+		    !ivshmem_tx_find(txq, dest, mbuf, txq->pool != NULL, &spot))
 			return false;
 	return true;
 }
@@ -135,8 +202,10 @@ static __rte_noinline uint32_t
 ivshmem_tx_lend_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf *mbuf)
 {
 	const bool pass = ivshmem_tx_may_pass(txq, dest, mbuf);
+	const bool pool = txq->pool != NULL;
 	const uint32_t most = RTE_MIN(dest->ring.ret_cnt, dest->flight.usable);
 	const uint32_t pieces = pass ? mbuf->nb_segs : ivshmem_tx_pieces(txq, dest, mbuf);
+	struct ivshmem_tx_spot spot = { 0 };
 
 	if (pieces == 0)
 		return 0;
@@ -150,10 +219,13 @@ ivshmem_tx_lend_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct r
 		ivshmem_tx_gather(txq, dest, mbuf, pieces);
 		return pieces;
 	}
-	txq->stats.passed++;
-	for (; mbuf != NULL; mbuf = mbuf->next)
-		ivshmem_tx_pass(txq, dest, mbuf, ivshmem_tx_loan(txq, dest, mbuf),
+	ivshmem_tx_find(txq, dest, mbuf, pool, &spot);
+	ivshmem_tx_count_passed(txq, &spot, pool);
+	for (; mbuf != NULL; mbuf = mbuf->next) {
+		ivshmem_tx_find(txq, dest, mbuf, pool, &spot);
+		ivshmem_tx_pass(txq, dest, mbuf, &spot, pool,
 				mbuf->next != NULL ? IVSHMEM_DESC_MORE : 0);
+	}
 	return pieces;
 }
 
@@ -174,18 +246,18 @@ ivshmem_tx_small(struct ivshmem_txq *txq, struct ivshmem_dest *dest, const struc
 	dest->next++;
 }
 
-static inline void
+static __rte_always_inline void	/* measured: as find */
 ivshmem_tx_large(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf *mbuf,
-		 const struct ivshmem_loan *loan)
+		 const struct ivshmem_tx_spot *spot, bool pool)
 {
 	struct ivshmem_desc_shm desc;
 
-	if (loan != NULL) {
-		txq->stats.passed++;
-		ivshmem_tx_pass(txq, dest, mbuf, loan, 0);
+	if (spot != NULL) {
+		ivshmem_tx_count_passed(txq, spot, pool);
+		ivshmem_tx_pass(txq, dest, mbuf, spot, pool, 0);
 		return;
 	}
-	desc = ivshmem_tx_place(txq, dest);
+	desc = ivshmem_tx_place(txq, dest, false);
 	desc.data_len = mbuf->data_len;
 	ivshmem_tx_put(dest, &desc);
 	rte_memcpy(ivshmem_tx_data(txq, desc.buf), rte_pktmbuf_mtod(mbuf, const void *),
@@ -193,9 +265,9 @@ ivshmem_tx_large(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_
 	dest->next++;
 }
 
-uint32_t
-ivshmem_tx_fill_lend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
-		     uint32_t cnt)
+static __rte_always_inline uint32_t	/* measured: as find */
+ivshmem_tx_fill_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
+		    uint32_t cnt, bool pool)
 {
 	const uint32_t small = RTE_MIN(dest->ring.copybreak, txq->room);
 	uint32_t room = ivshmem_tx_lend_room(dest, cnt);
@@ -204,19 +276,22 @@ ivshmem_tx_fill_lend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 	for (done = 0; done < cnt; done++) {
 		struct rte_mbuf *mbuf = bufs[done];
 		const uint32_t len = mbuf->data_len;
-		const struct ivshmem_loan *loan = NULL;
+		const bool plain = mbuf->nb_segs == 1 && len >= IVSHMEM_ABI_FRAME_MIN;
+		struct ivshmem_tx_spot spot;
+		bool pass = false;
 
 		if (len > small)
-			loan = ivshmem_tx_loan(txq, dest, mbuf);
-		if (likely(mbuf->nb_segs == 1 && len >= IVSHMEM_ABI_FRAME_MIN &&
-			   (loan != NULL || len <= txq->room))) {
+			pass = ivshmem_tx_find(txq, dest, mbuf, pool, &spot);
+		if (likely(plain && len <= small)) {
 			if (unlikely(room == 0))
 				break;
 			room--;
-			if (len <= small)
-				ivshmem_tx_small(txq, dest, mbuf);
-			else
-				ivshmem_tx_large(txq, dest, mbuf, loan);
+			ivshmem_tx_small(txq, dest, mbuf);
+		} else if (likely(plain && (pass || len <= txq->room))) {
+			if (unlikely(room == 0))
+				break;
+			room--;
+			ivshmem_tx_large(txq, dest, mbuf, pass ? &spot : NULL, pool);
 		} else {
 			const uint32_t pieces = ivshmem_tx_lend_any(txq, dest, mbuf);
 
@@ -232,6 +307,15 @@ ivshmem_tx_fill_lend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 	return done;
 }
 
+uint32_t
+ivshmem_tx_fill_lend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
+		     uint32_t cnt)
+{
+	if (txq->pool != NULL)
+		return ivshmem_tx_fill_any(txq, dest, bufs, cnt, true);
+	return ivshmem_tx_fill_any(txq, dest, bufs, cnt, false);
+}
+
 void
 ivshmem_tx_lend_undo(struct ivshmem_dest *dest)
 {
@@ -241,8 +325,8 @@ ivshmem_tx_lend_undo(struct ivshmem_dest *dest)
 	for (uint32_t i = 0; i < dest->flight.usable && dest->ring.ret_cnt != 0; i++) {
 		struct rte_mbuf *held = ivshmem_flight_undo(&dest->flight, i, first, cnt);
 
-		if (held != NULL)
-			rte_mbuf_refcnt_update(held, -1);
+		if (held != NULL)	/* what the caller has stays alive */
+			rte_pktmbuf_free_seg(held);
 	}
 	dest->next = first;
 }
@@ -268,22 +352,36 @@ ivshmem_tx_lend_unbar_all(struct ivshmem_dest *dest)
 }
 
 void
+ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
+{
+	ivshmem_tx_lend_bar(dest);
+	dest->ring.ready = false;
+	dest->anew_done = ivshmem_load32(&txq->anew) - 1;	/* the next session is a new one */
+}
+
+void
+ivshmem_tx_lend_settled(struct ivshmem_dest *dest)
+{
+	if (dest->flight.barred_cnt != 0 &&
+	    ivshmem_load32_acquire(&dest->settled) == ivshmem_load32(&dest->bars))
+		ivshmem_tx_lend_unbar_all(dest);		/* T3 */
+}
+
+void
 ivshmem_tx_lend_ready(struct ivshmem_dest *dest)
 {
 	const uint32_t before = dest->cycle_cnt;
 
-	if (dest->flight.barred_cnt != 0 &&
-	    ivshmem_load32_acquire(&dest->settled) == ivshmem_load32(&dest->bars))
-		ivshmem_tx_lend_unbar_all(dest);		/* T3 */
+	ivshmem_tx_lend_settled(dest);
 	/* in copy mode the flight's buffers are used in turn, too, unless some are barred */
 	dest->cycle_cnt = dest->buf_cnt;
 	if (dest->ring.ret_cnt != 0 || dest->flight.barred_cnt != 0)
 		dest->cycle_cnt -= dest->flight.usable;
+	dest->cycle_cnt = RTE_MIN(dest->cycle_cnt, dest->ring.size);
 	if (dest->cycle_cnt == before || dest->ring.prod != 0) {
 		dest->cycle_cnt = before;	/* not in mid-session: buffers are out in turn */
 		return;
 	}
-	dest->limit = RTE_MIN(dest->ring.size, dest->cycle_cnt);
 	dest->buf_next = dest->buf_first;
 }
 
@@ -294,4 +392,54 @@ ivshmem_tx_lend_drop(struct ivshmem_dest *dest)
 		return;
 	ivshmem_flight_bar(&dest->flight);
 	ivshmem_tx_lend_unbar_all(dest);
+}
+
+uint16_t
+ivshmem_tx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+{
+	struct ivshmem_txq *txq = queue;
+	uint16_t sent;
+
+	if (unlikely(rte_spinlock_trylock(&txq->lock) == 0))
+		return 0;	/* the control thread takes back what is returned just now */
+	txq->bursts++;
+	sent = txq->dev->fdb == NULL ? ivshmem_tx_burst(queue, bufs, nb_bufs) :
+		ivshmem_tx_burst_segment(queue, bufs, nb_bufs);
+	rte_spinlock_unlock(&txq->lock);
+	return sent;
+}
+
+uint32_t
+ivshmem_tx_lend_tend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t cnt)
+{
+	const uint32_t held = dest->flight.held_cnt;
+
+	if (held == 0)
+		return 0;
+	if (dest->ring.ready)
+		ivshmem_tx_lend_reap(dest, cnt);
+	if (!dest->ring.ready && ivshmem_load32(&dest->open) != 0)
+		ivshmem_tx_session(txq, dest);
+	if (dest->ring.ready)
+		ivshmem_tx_lend_settled(dest);
+	return held - dest->flight.held_cnt;
+}
+
+int
+ivshmem_tx_done_cleanup(void *queue, uint32_t cnt)
+{
+	struct ivshmem_txq *txq = queue;
+	uint32_t done = 0;
+
+	if (rte_spinlock_trylock(&txq->lock) == 0)
+		return 0;
+	for (uint32_t slot = 0; slot < txq->dev->layout.port_cnt; slot++) {
+		struct ivshmem_dest *dest = &txq->dests[slot];
+
+		if (cnt == 0 || done < cnt)
+			done += ivshmem_tx_lend_tend(txq, dest,
+						     cnt != 0 ? cnt - done : dest->flight.cnt);
+	}
+	rte_spinlock_unlock(&txq->lock);
+	return done;
 }

@@ -183,6 +183,6 @@ ivshmem_tx_burst_segment(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 	}
 	for (uint32_t i = 0; i < txq->touched_cnt; i++)
 		ivshmem_tx_publish(txq, &txq->dests[txq->touched[i]]);
-	ivshmem_tx_free(bufs, sent);
+	ivshmem_tx_free(txq, bufs, sent);
 	return sent;
 }

@@ -29,6 +29,7 @@
 #include <rte_malloc.h>
 
 #include "ivshmem_devargs.h"
+#include "ivshmem_estate.h"
 #include "ivshmem_ethdev.h"
 #include "ivshmem_file.h"
 #include "ivshmem_log.h"
@@ -345,12 +346,14 @@ out:
 static int
 ivshmem_vdev_remove(struct rte_vdev_device *device)
 {
-	struct rte_eth_dev *eth_dev = rte_eth_dev_allocated(rte_vdev_device_name(device));
+	const char *name = rte_vdev_device_name(device);
+	struct rte_eth_dev *eth_dev = rte_eth_dev_allocated(name);
 
-	if (eth_dev == NULL)
-		return 0;
-	ivshmem_dev_close(eth_dev);
-	return rte_eth_dev_release_port(eth_dev);
+	if (eth_dev != NULL) {
+		ivshmem_dev_close(eth_dev);
+		rte_eth_dev_release_port(eth_dev);
+	}
+	return ivshmem_estate_check(name);
 }
 
 static struct rte_vdev_driver ivshmem_vdev_driver = {
@@ -366,6 +369,7 @@ RTE_PMD_REGISTER_PARAM_STRING(net_ivshmem,
 	"mac=<address> "
 	"full=<drop|wait> "
 	"zero_copy=<0|1> "
+	"tx_pool=<0-1000000> "
 	"create=<0|1> "
 	"size=<bytes>[K|M|G] "
 	"ports=<2-1024> "

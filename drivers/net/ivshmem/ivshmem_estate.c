@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * What outlives a closed port; see ivshmem_estate.h.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <rte_alarm.h>
+#include <rte_dev.h>
+#include <rte_malloc.h>
+#include <rte_spinlock.h>
+#include <rte_string_fns.h>
+
+#include "ivshmem_estate.h"
+#include "ivshmem_log.h"
+
+#define IVSHMEM_ESTATE_US	100000u	/* between looks for the last mbuf */
+
+struct ivshmem_estate {
+	struct ivshmem_estate *next;
+	char name[RTE_DEV_NAME_MAX_LEN];
+	struct ivshmem_transport transport;
+	struct ivshmem_pool *pool;
+	bool home;		/* at the last look nothing was out */
+	uint32_t cnt;
+	struct ivshmem_loans *tables[];
+};
+
+static rte_spinlock_t ivshmem_estates_lock = RTE_SPINLOCK_INITIALIZER;
+static struct ivshmem_estate *ivshmem_estates;
+
+static uint32_t
+ivshmem_estate_out(const struct ivshmem_estate *estate)
+{
+	uint32_t out = estate->pool == NULL ? 0 : ivshmem_pool_out(estate->pool);
+
+	for (uint32_t i = 0; i < estate->cnt; i++)
+		if (estate->tables[i] != NULL)
+			out += ivshmem_loans_out(estate->tables[i]);
+	return out;
+}
+
+static void
+ivshmem_estate_list(struct ivshmem_estate *estate)
+{
+	rte_spinlock_lock(&ivshmem_estates_lock);
+	estate->next = ivshmem_estates;
+	ivshmem_estates = estate;
+	rte_spinlock_unlock(&ivshmem_estates_lock);
+}
+
+static void
+ivshmem_estate_unlist(const struct ivshmem_estate *estate)
+{
+	struct ivshmem_estate **at;
+
+	rte_spinlock_lock(&ivshmem_estates_lock);
+	for (at = &ivshmem_estates; *at != NULL; at = &(*at)->next) {
+		if (*at == estate) {
+			*at = estate->next;
+			break;
+		}
+	}
+	rte_spinlock_unlock(&ivshmem_estates_lock);
+}
+
+/* Alarm: the last mbuf may be free. */
+static void
+ivshmem_estate_settle(void *arg)
+{
+	struct ivshmem_estate *estate = arg;
+
+	const bool was_home = estate->home;
+
+	estate->home = ivshmem_estate_out(estate) == 0;
+	if (!estate->home || !was_home) {	/* looked at twice: a put is not one step */
+		rte_eal_alarm_set(IVSHMEM_ESTATE_US, ivshmem_estate_settle, estate);
+		return;
+	}
+	ivshmem_estate_unlist(estate);
+	for (uint32_t i = 0; i < estate->cnt; i++)
+		ivshmem_loans_free(estate->tables[i]);
+	ivshmem_pool_free(estate->pool);
+	estate->transport.ops->detach(&estate->transport);
+	rte_free(estate);
+}
+
+void
+ivshmem_estate_leave(const char *name, struct ivshmem_loans **tables, uint32_t cnt,
+		     struct ivshmem_pool *pool, const struct ivshmem_transport *transport)
+{
+	struct ivshmem_estate *estate;
+
+	estate = rte_zmalloc("ivshmem_estate", sizeof(*estate) + cnt * sizeof(estate->tables[0]),
+			     0);
+	if (estate == NULL)	/* then mapping and tables stay for good: never too soon */
+		return;
+	strlcpy(estate->name, name, sizeof(estate->name));
+	estate->transport = *transport;
+	estate->pool = pool;
+	estate->cnt = cnt;
+	for (uint32_t i = 0; i < cnt; i++) {
+		estate->tables[i] = tables[i];
+		tables[i] = NULL;
+	}
+	ivshmem_estate_list(estate);
+	estate->home = ivshmem_estate_out(estate) == 0;
+	ivshmem_estate_settle(estate);
+}
+
+int
+ivshmem_estate_check(const char *name)
+{
+	const struct ivshmem_estate *estate;
+	uint32_t out = 0;
+
+	rte_spinlock_lock(&ivshmem_estates_lock);
+	for (estate = ivshmem_estates; estate != NULL; estate = estate->next)
+		if (strcmp(estate->name, name) == 0)
+			out += RTE_MAX(ivshmem_estate_out(estate), 1u);
+	rte_spinlock_unlock(&ivshmem_estates_lock);
+	if (out == 0)
+		return 0;
+	IVSHMEM_LOG(ERR, "%s: %" PRIu32 " mbufs of the closed port are in use: free them and "
+		    "remove it again", name, out);
+	return -EBUSY;
+}
