@@ -4,6 +4,7 @@
 
 import examples
 import lab
+import pair
 from driver import IMIX, HostEnd
 
 
@@ -45,4 +46,24 @@ def basicfwd():
     lab.check(forwarder.process.running(), 'basicfwd has ended')
 
 
-lab.main(l2fwd, l2fwd_with_its_own_addresses, basicfwd)
+def send_in_place():
+    """Ours: nothing is copied, and the sender gets all of its mbufs back."""
+    program = examples.build('send-in-place', 'send-in-place', lab.ROOT)
+    for args, pool in (('zero_copy=1,tx_pool=256', '256 mbufs of net_ivshmem0_tx'),
+                       ('zero_copy=1', '4095 mbufs of send_in_place')):
+        server = lab.Server('--ports', '2', '-l', '16M', name='server-' + pool[:4].strip())
+
+        def start(role, more):
+            return lab.Process(f'in-place-{role}', [
+                program, *pair.eal(64), '--vdev',
+                f'net_ivshmem0,socket={server.socket},{more}', '--', role, 200000])
+        receiver, sender = start('receive', 'zero_copy=1'), start('send', args)
+        for process, line in ((receiver, 'received=200000'), (sender, 'sent=200000 out=0')):
+            status = process.wait(100)
+            lab.check(status == 0 and f'send-in-place: {line}\n' in process.output(),
+                      f'{process.name} ended with {status}:\n{process.tail()}')
+        lab.check(pool in sender.output(), f'not {pool}:\n{sender.tail()}')
+        lab.check(server.stop() == 0, 'the server did not end with status 0')
+
+
+lab.main(send_in_place, l2fwd, l2fwd_with_its_own_addresses, basicfwd)
