@@ -6,7 +6,8 @@
  * A hostile peer: joins a region's file as one of its ports and attacks the others, port 0 first.
  *
  * Usage: ivshmem-attacker FILE SLOT KIND own|all SEED WRITES CELL SECONDS PROGRESS
- *   KIND      random, fields, rewrite, replay, claim, flood
+ *   KIND      random, fields, rewrite, replay, claim, flood; rate-scribble and rate-share measure
+ *             what others lose, until SECONDS are over
  *   own|all   stores go only to the own section, or everywhere in the region
  *   SEED      the same seed makes the same stores in the same order; when is the scheduler's affair
  *   WRITES    hostile stores, at least; it also goes on until some thousand of the victim's packets
@@ -42,6 +43,8 @@ static const struct {
 	{ "replay", kind_replay },
 	{ "claim", kind_claim },
 	{ "flood", kind_flood },
+	{ "rate-scribble", rate_scribble },
+	{ "rate-share", rate_share },
 };
 
 uint64_t
@@ -82,6 +85,12 @@ hostile_is_control(const struct hostile *attacker, const void *place)
 void
 hostile_store(struct hostile *attacker, void *place, uint32_t len, uint64_t value)
 {
+	if (attacker->shadow != NULL) {
+		place = attacker->shadow + ((uint8_t *)place - attacker->base);
+	} else {
+		attacker->writes++;
+		attacker->control += hostile_is_control(attacker, place);
+	}
 	switch (len) {
 	case 1:
 		*(volatile uint8_t *)place = value;
@@ -96,8 +105,6 @@ hostile_store(struct hostile *attacker, void *place, uint32_t len, uint64_t valu
 		*(volatile uint64_t *)place = value;
 		break;
 	}
-	attacker->writes++;
-	attacker->control += hostile_is_control(attacker, place);
 }
 
 uint64_t
@@ -166,6 +173,7 @@ main(int argc, char **argv)
 	uint64_t packets;
 	uint64_t progress;
 	bool done = false;
+	bool rates;
 
 	for (size_t i = 0; argc == 10 && i < sizeof(hostile_kinds) / sizeof(*hostile_kinds); i++)
 		if (strcmp(argv[3], hostile_kinds[i].name) == 0)
@@ -189,16 +197,19 @@ main(int argc, char **argv)
 	if (honest_join(&attacker, argv[1], strtoul(argv[2], NULL, 0)) != 0)
 		return 1;
 	progress = *attacker.progress;
+	rates = batch == rate_scribble || batch == rate_share;
 	for (uint64_t batches = 1; !done && hostile_now_ms() < end_ms; batches++) {
 		batch(&attacker);
 		if (attacker.everywhere && batches % HOSTILE_CALM_BATCHES == 0)
 			honest_calm(&attacker);
-		done = attacker.writes >= writes &&
+		done = !rates && attacker.writes >= writes &&
 			*attacker.progress - progress >= packets &&
 			(batch != kind_fields || cells_done(&attacker));
 	}
 	if (batch == kind_fields)
 		cells_print(&attacker);
 	hostile_report(&attacker, progress, done);
-	return done ? 0 : 3;
+	if (rates)
+		rate_print();
+	return done || rates ? 0 : 3;
 }

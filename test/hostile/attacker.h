@@ -4,7 +4,7 @@
 
 /*
  * The attacker's parts: its hostile stores (attacker.c), what it does while it seems honest
- * (honest.c), and the kinds of attack (kinds.c, cells.c).
+ * (honest.c), the kinds of attack (kinds.c, cells.c), and what others lose meanwhile (rates.c).
  *
  * Every hostile store goes through hostile_store(), which counts it. What the honest half stores is
  * not counted.
@@ -23,6 +23,8 @@
 #include "ivshmem_session.h"
 
 #define HOSTILE_PORTS_MAX 8u
+#define HOSTILE_COOKIES 256u	/* of those seen last, a power of two */
+#define HOSTILE_COPYBREAK 256u
 
 /* What a field is part of; also the order of layout.golden. */
 enum hostile_struct {
@@ -50,6 +52,8 @@ struct hostile_way {
 	struct ivshmem_consumer consumer;
 	uint32_t staged;	/* behind the last descriptor written */
 	uint32_t other;
+	uint32_t cookies[HOSTILE_COOKIES];	/* that were to be returned, or were */
+	uint32_t cookie_cnt;
 	uint64_t taken;
 	uint32_t seen;		/* producer.cons when it last moved, and the time */
 	uint64_t moved_ms;
@@ -60,6 +64,7 @@ struct hostile {
 	struct ivshmem_port port;
 	struct hostile_way way[HOSTILE_PORTS_MAX];
 	uint8_t *base;
+	uint8_t *shadow;		/* if not NULL, stores go there instead of the region */
 	bool everywhere;		/* the whole region, not only the own section */
 	uint64_t random;
 	uint64_t writes;
@@ -87,10 +92,18 @@ struct ivshmem_section_shm *hostile_section(struct hostile *attacker);
 /* -- honest.c -- */
 /* Map the region, claim the slot and start the ring ends. Returns 0, or -1 after a message. */
 int honest_join(struct hostile *attacker, const char *path, uint32_t slot);
+enum honest_take {
+	HONEST_TAKE_NONE,
+	HONEST_TAKE_KEEP,	/* and give no buffer back that is to come back by its cookie */
+	HONEST_TAKE_RETURN,
+};
+
 /* A heartbeat when one is due, the next step of each session, and what came is taken. */
-void honest_live(struct hostile *attacker, bool take);
+void honest_live(struct hostile *attacker, enum honest_take take);
 /* Publish up to cnt frames to a port, some as chains. */
 void honest_send(struct hostile *attacker, uint32_t other, uint32_t cnt);
+/* Publish up to cnt frames of one piece and len bytes. */
+void honest_fill(struct hostile *attacker, struct hostile_way *way, uint32_t cnt, uint32_t len);
 /* The buffer of a descriptor: one of the last, so that whoever reads too far leaves the section. */
 uint32_t honest_buf(const struct hostile *attacker, uint32_t idx);
 /* State, configuration and nonce, as a port that runs has them. */
@@ -109,6 +122,8 @@ void kind_rewrite(struct hostile *attacker);
 void kind_replay(struct hostile *attacker);
 void kind_claim(struct hostile *attacker);
 void kind_flood(struct hostile *attacker);
+/* Random words only, and no frames. */
+void kind_scribble(struct hostile *attacker);
 
 /* -- cells.c -- */
 /* A batch of one field and one value, whichever had the fewest. */
@@ -116,5 +131,12 @@ void kind_fields(struct hostile *attacker);
 /* Whether each field and value had cell_min stores while the victim's packets advanced. */
 bool cells_done(const struct hostile *attacker);
 void cells_print(const struct hostile *attacker);
+
+/* -- rates.c: what ports 0 and 1 lose; port 0 sends to port 1 as fast as it can -- */
+/* Frames of port 0 that arrive while the attacker scribbles, and while it does so elsewhere. */
+void rate_scribble(struct hostile *attacker);
+/* Frames of port 0 and of the attacker, which sends to port 1, too, as fast as it can. */
+void rate_share(struct hostile *attacker);
+void rate_print(void);
 
 #endif /* IVSHMEM_TEST_ATTACKER_H */

@@ -2,10 +2,12 @@
 # Copyright(c) 2026 The net_ivshmem authors
 """What the hostile tests share: a region with a victim at work, and an attacker beside it."""
 
+import contextlib
 import mmap
 import os
 import re
 import subprocess
+import tempfile
 
 import lab
 import pair
@@ -14,6 +16,8 @@ HERE = lab.BUILD / 'test' / 'hostile'
 KINDS = ['random', 'fields', 'rewrite', 'replay', 'claim', 'flood']
 PORTS = {'wire': 2, 'segment': 4}       # the attacker has the last one
 GEOMETRY = 128                          # bytes of a section's header that the formatter wrote
+OWNER_KIND = 136                        # behind them
+LOCK = (2).to_bytes(4, 'little')
 SANITIZERS = {
     'ASAN_OPTIONS': 'detect_leaks=1:strict_string_checks=1:handle_abort=1',
     # EAL's own, kept until the process ends
@@ -31,12 +35,28 @@ def build():
     lab.check(done.returncode == 0, f'ninja failed:\n{done.stdout[-3000:]}')
 
 
+@contextlib.contextmanager
+def hugepages():
+    """A directory for regions in hugepages; all of them are free again afterwards."""
+    with tempfile.TemporaryDirectory(prefix='ivshmem-huge-', dir='/tmp') as where:
+        subprocess.run(['mount', '-t', 'hugetlbfs', '-o', 'pagesize=2M,size=64M', 'none', where],
+                       check=True)
+        try:
+            yield where
+            now = os.statvfs(where)
+            lab.check(now.f_bfree == now.f_blocks > 0, f'of {now.f_blocks} hugepages only '
+                      f'{now.f_bfree} came back')
+        finally:
+            subprocess.run(['umount', where], check=True)
+
+
 class Victim(pair.Driven):
     """ivshmem-victim with its ports started."""
 
     def __init__(self, name, region, shape, revive, devargs='', program=None):
-        self.progress = region.dir / 'progress'
-        self.progress.write_bytes(bytes(4096))
+        self.file = tempfile.NamedTemporaryFile(dir='/dev/shm', prefix='ivshmem-progress-')
+        self.progress = self.file.name
+        os.truncate(self.progress, 4096)
         ports = range(PORTS[shape] - 1)
         cpus = ','.join(map(str, sorted(os.sched_getaffinity(0))))
         super().__init__(name, [
@@ -63,18 +83,20 @@ class Victim(pair.Driven):
         text = self.output()
         lab.check('are back and as they were' in text, f'no audit of the mbufs\n{self.tail()}')
         lab.check('runtime error' not in text, f'UBSan found something\n{self.tail(60)}')
+        self.file.close()
 
 
 class Bench:
     """A region, a victim, and room for an attacker or an honest peer at the last port."""
 
-    def __init__(self, name, shape, scope='own', devargs='', program=None):
+    def __init__(self, name, shape, scope='own', devargs='', where='/dev/shm', program=None):
         self.name = name
         self.shape = shape
+        self.devargs = devargs
         self.slot = PORTS[shape] - 1
         # a small ring and few buffers: that an index or a number is right is then rare
         self.region = pair.Region('16M' if shape == 'segment' else '4M', ports=PORTS[shape],
-                                  queues=1, ring_size=256)
+                                  where=where, queues=1, ring_size=256)
         self.victim = Victim(f'{name}-victim', self.region, shape, scope == 'all', devargs,
                              program)
         with open(self.region.path, 'r+b') as file:
@@ -93,6 +115,8 @@ class Bench:
         """As an operator would who formats the region again, but with its ports at work."""
         for at, data in self.formatted.items():
             self.map[at:at + len(data)] = data
+            if at != 0:     # else the next owner has to watch the slot for seconds
+                self.map[at + OWNER_KIND:at + OWNER_KIND + 4] = LOCK
 
     def attack(self, kind, scope, seed, writes, cell, seconds):
         """Runs the attacker to its end and returns its numbers."""
@@ -112,23 +136,22 @@ class Bench:
         return found, text if table else ''
 
     def serve_honest_peer(self):
-        """A fresh peer at the attacker's port sends and gets frames, every byte of them right."""
-        peer = pair.OddPeer(f'{self.name}-honest', self.region, self.slot)
+        """A fresh port in the attacker's place sends and gets frames, every byte of them right."""
+        peer = pair.Shell(f'{self.name}-honest', self.region.vdev(
+            f'port={self.slot}{"," if self.devargs else ""}{self.devargs}')).up()
         before = self.victim.counts()['patterns0']
         taken = 0
-        peer.do('start')
+        peer.do(f'src 02:00:00:00:00:{self.slot:02}')
 
         def served():
             """Some frames each way; the victim restarts its port now and then, also now."""
             nonlocal taken
-            peer.do('ready 30000', seconds=60)
-            peer.do('good 32 300')
-            peer.do('publish')
-            got = peer.do('take 256')
-            lab.check(not got['bad'], f'{got["bad"]} of {got["taken"]} frames are damaged')
-            taken += got['taken']
+            peer.do('send 0 0 32 300')
+            got = peer.do('recv 0 0 256 5')
+            lab.check(not got['bad'], f'{got["bad"]} of {got["got"]} frames are damaged')
+            taken += got['got']
             return taken >= 200 and self.victim.counts()['patterns0'] >= before + 200
-        lab.wait_until(served, 60, '200 frames each way of an honest peer')
+        lab.wait_until(served, 100, '200 frames each way of an honest peer')
         peer.quit()
 
     def end(self):

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "attacker.h"
 #include "fields.h"
@@ -102,11 +103,15 @@ cells_place(struct hostile *attacker, const struct hostile_field *field)
 	}
 }
 
+/*
+ * Who attacks from the own section only leaves alone what is nobody's, and the word that another
+ * port was taken for dead: that one starts its rings anew, and the pair's frames are not judged.
+ */
 static bool
 cells_is_wanted(const struct hostile *attacker, const struct hostile_field *field)
 {
-	return field->where != HOSTILE_SUPERBLOCK && field->where != HOSTILE_SLOT ?
-		true : attacker->everywhere;
+	return attacker->everywhere || (field->where != HOSTILE_SUPERBLOCK &&
+		field->where != HOSTILE_SLOT && strcmp(field->name, "section.held") != 0);
 }
 
 /* One store of a cell, at any moment of what goes on; the old value comes back at times. */
@@ -134,7 +139,7 @@ cells_strike(struct hostile *attacker, const struct hostile_field *field, uint32
 		;
 	switch (hostile_below(attacker, 8)) {
 	case 0:
-		honest_live(attacker, true);
+		honest_live(attacker, HONEST_TAKE_RETURN);
 		break;
 	case 1:
 		honest_send(attacker, hostile_other(attacker), 4);
@@ -170,7 +175,7 @@ kind_fields(struct hostile *attacker)
 	size_t value = 0;
 
 	cells_choose(attacker, &field, &value);
-	honest_live(attacker, true);
+	honest_live(attacker, HONEST_TAKE_RETURN);
 	honest_send(attacker, 0, 8);
 	for (uint32_t i = 0; i < CELLS_BATCH; i++)
 		cells_strike(attacker, &hostile_fields[field], value);

@@ -13,6 +13,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 
 #include <sanitizer/asan_interface.h>
 
@@ -23,14 +24,23 @@
 #define GUARD_LEN (UINT64_C(4) << 20)
 #define GUARD_ALIGN (UINT64_C(2) << 20)		/* of a file in hugetlbfs */
 #define GUARD_MAPS_MAX 8u
-#define GUARD_PAGE 4096u
 
 static struct guard_map {
 	uint8_t *base;
 	uint64_t len;
 	uint8_t *reserve;
 	uint64_t reserve_len;
+	uint64_t page;
 } guard_maps[GUARD_MAPS_MAX];
+
+/* What a mapping of the file can be cut by: in hugetlbfs a block is a page. */
+static uint64_t
+guard_page(int fd)
+{
+	struct statfs info;
+
+	return fstatfs(fd, &info) == 0 && info.f_bsize > 4096 ? (uint64_t)info.f_bsize : 4096;
+}
 
 static struct ivshmem_layout guard_layout;	/* as it was before anybody attacked */
 
@@ -62,6 +72,7 @@ __wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 		.len = len,
 		.reserve = reserve,
 		.reserve_len = whole,
+		.page = guard_page(fd),
 	};
 	return base;
 }
@@ -95,7 +106,7 @@ guard_map_inside(const struct guard_map *map)
 		ASAN_POISON_MEMORY_REGION(gap, layout->section_len - layout->buf_off -
 					  (uint64_t)layout->buf_cnt * layout->buf_len);
 	}
-	page = (uint8_t *)(((uintptr_t)gap + GUARD_PAGE - 1) & ~(uintptr_t)(GUARD_PAGE - 1));
+	page = (uint8_t *)(((uintptr_t)gap + map->page - 1) & ~(uintptr_t)(map->page - 1));
 	if (page < end && mprotect(page, end - page, PROT_NONE) != 0)
 		victim_die("no guard behind the last section");
 }
@@ -120,15 +131,20 @@ victim_guard(void)
 		victim_die("the driver's mapping has no guards");
 }
 
-bool
-victim_guard_has(const void *from, uint64_t len)
+int
+victim_guard_owner(const void *from, uint64_t len)
 {
-	for (uint32_t i = 0; i < GUARD_MAPS_MAX; i++) {
-		const uint8_t *base = guard_maps[i].base;
+	const struct ivshmem_layout *layout = &guard_layout;
 
-		if (base != NULL && (const uint8_t *)from >= base && len <= guard_maps[i].len &&
-		    (uint64_t)((const uint8_t *)from - base) <= guard_maps[i].len - len)
-			return true;
+	for (uint32_t i = 0; i < GUARD_MAPS_MAX; i++) {
+		const uint64_t at = (uintptr_t)from - (uintptr_t)guard_maps[i].base -
+			layout->section_off;
+		const uint64_t in = at % layout->section_len - layout->buf_off;
+
+		if (guard_maps[i].base != NULL && len == layout->buf_len &&
+		    at / layout->section_len < layout->port_cnt && in % layout->buf_len == 0 &&
+		    in / layout->buf_len < layout->buf_cnt)
+			return at / layout->section_len;
 	}
-	return false;
+	return -1;
 }

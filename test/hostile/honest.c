@@ -61,6 +61,9 @@ honest_find_ends(struct hostile *attacker, struct hostile_way *way)
 
 	way->producer.own = ivshmem_layout_prod(attacker->port.section, layout, mine);
 	way->producer.peer = ivshmem_layout_cons(other, layout, theirs);
+	way->producer.peer_section = (const uint8_t *)other;
+	way->producer.layout = layout;
+	way->producer.flight = layout->ring_slots;
 	way->consumer.own = ivshmem_layout_cons(attacker->port.section, layout, mine);
 	way->consumer.peer = ivshmem_layout_prod(other, layout, theirs);
 	way->consumer.section = (const uint8_t *)other;
@@ -71,6 +74,7 @@ void
 honest_row(struct hostile *attacker)
 {
 	struct ivshmem_conf_shm conf = {
+		.feat = IVSHMEM_FEAT_FOREIGN,
 		.max_frame = 1518,
 		.rxq_cnt = 1,
 		.txq_cnt = 1,
@@ -89,11 +93,17 @@ static void
 honest_restart_way(struct hostile *attacker, struct hostile_way *way)
 {
 	const struct ivshmem_layout *layout = &attacker->layout;
+	struct ivshmem_consumer *consumer = &way->consumer;
+	const bool by_cookie = hostile_below(attacker, 4) != 0;
 
+	consumer->ret_cnt = by_cookie ? layout->ring_slots : 0;
+	consumer->ret_off = by_cookie ? ivshmem_layout_return_off(layout, way->other, 0) : 0;
+	consumer->returns = (void *)((uint8_t *)attacker->port.section + consumer->ret_off);
+	consumer->copybreak = by_cookie ? HOSTILE_COPYBREAK : 0;
 	ivshmem_producer_start(&way->producer, attacker->port.section,
 			       ivshmem_layout_desc_off(layout, way->other, 0),
 			       layout->ring_slots);
-	ivshmem_consumer_start(&way->consumer);
+	ivshmem_consumer_start(consumer);
 	way->staged = 0;
 	way->moved_ms = hostile_now_ms();
 	ivshmem_port_bump_dir(&attacker->port);
@@ -184,8 +194,33 @@ honest_step(struct hostile *attacker, struct hostile_way *way)
 		ivshmem_consumer_adopt(&way->consumer, &attacker->layout);
 }
 
+/* Read what came; in ring mode the cookies of what is no small frame of one piece go back. */
+static void
+honest_read(struct hostile_way *way, uint32_t avail, enum honest_take take)
+{
+	struct ivshmem_consumer *end = &way->consumer;
+	bool more = false;
+
+	for (uint32_t i = 0; i < avail && end->ret_cnt != 0; i++) {
+		const struct ivshmem_desc_shm desc =
+			end->entries[(end->cons + i) & (end->size - 1)].desc;
+		const bool alone = !more && (desc.flags & IVSHMEM_DESC_MORE) == 0;
+
+		more = (desc.flags & IVSHMEM_DESC_MORE) != 0;
+		if (alone && desc.data_len <= HOSTILE_COPYBREAK)
+			continue;
+		way->cookies[way->cookie_cnt++ % HOSTILE_COOKIES] = desc.cookie;
+		if (take == HONEST_TAKE_RETURN)
+			ivshmem_consumer_return(end, desc.cookie);
+	}
+	way->taken += avail;
+	ivshmem_consumer_release(end, end->cons + avail);
+	if (end->ret_cnt != 0)
+		ivshmem_consumer_publish_returns(end);
+}
+
 void
-honest_live(struct hostile *attacker, bool take)
+honest_live(struct hostile *attacker, enum honest_take take)
 {
 	const uint64_t now = hostile_now_ms();
 
@@ -202,13 +237,11 @@ honest_live(struct hostile *attacker, bool take)
 			continue;
 		honest_step(attacker, way);
 		honest_mend(attacker, way, now);
-		if (!take || !way->consumer.ready)
+		if (take == HONEST_TAKE_NONE || !way->consumer.ready)
 			continue;
 		avail = ivshmem_consumer_avail(&way->consumer);
-		if (avail == 0)
-			continue;
-		way->taken += avail;
-		ivshmem_consumer_release(&way->consumer, way->consumer.cons + avail);
+		if (avail != 0)
+			honest_read(way, avail, take);
 	}
 }
 
@@ -239,6 +272,7 @@ honest_put(struct hostile *attacker, struct hostile_way *way, uint32_t pieces, u
 				.buf = buf,
 				.data_off = layout->headroom,
 				.data_len = len,
+				.cookie = way->staged,
 			};
 	}
 }
@@ -258,8 +292,23 @@ honest_send(struct hostile *attacker, uint32_t other, uint32_t cnt)
 
 		if (end - way->staged < pieces)
 			break;
-		honest_put(attacker, way, pieces, 60 + hostile_below(attacker, 200));
+		/* small ones are copied, large ones lent up where that is asked for */
+		honest_put(attacker, way, pieces, 60 +
+			   hostile_below(attacker, i % 2 == 0 ? 200 : 1400 / pieces));
 	}
+	ivshmem_producer_publish(&way->producer, way->staged);
+}
+
+void
+honest_fill(struct hostile *attacker, struct hostile_way *way, uint32_t cnt, uint32_t len)
+{
+	const uint32_t room = ivshmem_producer_refresh(&way->producer);
+
+	if (!way->producer.ready)
+		return;
+	way->staged = way->producer.prod;
+	for (uint32_t i = 0; i < cnt && i < room; i++)
+		honest_put(attacker, way, 1, len);
 	ivshmem_producer_publish(&way->producer, way->staged);
 }
 
@@ -281,7 +330,7 @@ honest_calm(struct hostile *attacker)
 		ivshmem_store32(&section->beat_ms, IVSHMEM_PORT_BEAT_MS);
 	}
 	while (*attacker->progress - before < HONEST_CALM_PACKETS && hostile_now_ms() < end_ms) {
-		honest_live(attacker, true);
+		honest_live(attacker, HONEST_TAKE_RETURN);
 		honest_send(attacker, 0, 8);
 		usleep(100);
 	}

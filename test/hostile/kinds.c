@@ -6,6 +6,7 @@
  * Kinds of attack; each call is a batch of some hundred stores, with honest steps between.
  */
 
+#include <sched.h>
 #include <stddef.h>
 
 #include "attacker.h"
@@ -34,39 +35,53 @@ kind_value(struct hostile *attacker)
 	}
 }
 
-/* (a) Random words at random places; more than half of them in front of the buffers. */
+/* A random word at a random place; more than half of them in front of the buffers. */
+static void
+kind_random_word(struct hostile *attacker)
+{
+	const struct ivshmem_layout *layout = &attacker->layout;
+	const uint32_t len = 1u << hostile_below(attacker, 4);
+	uint8_t *from = (uint8_t *)hostile_section(attacker);
+	uint64_t bytes = layout->section_len;
+
+	switch (hostile_below(attacker, 8)) {
+	case 0:
+		if (attacker->everywhere) {	/* the superblock and the slots, too */
+			from = attacker->base;
+			bytes = layout->section_off;
+		}
+		break;
+	case 1:
+	case 2:
+		break;
+	case 3:
+	case 4:		/* rings */
+		bytes = layout->buf_off;
+		break;
+	default:	/* headers, queue lines and ends */
+		bytes = layout->ring_off;
+		break;
+	}
+	hostile_store(attacker, from + hostile_below(attacker, bytes / len) * len, len,
+		      kind_value(attacker));
+}
+
+void
+kind_scribble(struct hostile *attacker)
+{
+	honest_live(attacker, HONEST_TAKE_NONE);
+	for (uint32_t i = 0; i < KIND_BATCH; i++)
+		kind_random_word(attacker);
+}
+
+/* (a) Random words, and the honest half between them. */
 void
 kind_random(struct hostile *attacker)
 {
-	const struct ivshmem_layout *layout = &attacker->layout;
-
 	for (uint32_t i = 0; i < KIND_BATCH; i++) {
-		const uint32_t len = 1u << hostile_below(attacker, 4);
-		uint8_t *from = (uint8_t *)hostile_section(attacker);
-		uint64_t bytes = layout->section_len;
-
-		switch (hostile_below(attacker, 8)) {
-		case 0:
-			if (attacker->everywhere) {	/* the superblock and the slots, too */
-				from = attacker->base;
-				bytes = layout->section_off;
-			}
-			break;
-		case 1:
-		case 2:
-			break;
-		case 3:
-		case 4:		/* rings */
-			bytes = layout->buf_off;
-			break;
-		default:	/* headers, queue lines and ends */
-			bytes = layout->ring_off;
-			break;
-		}
-		hostile_store(attacker, from + hostile_below(attacker, bytes / len) * len, len,
-			      kind_value(attacker));
+		kind_random_word(attacker);
 		if (i % 64 == 63) {
-			honest_live(attacker, true);
+			honest_live(attacker, HONEST_TAKE_RETURN);
 			honest_send(attacker, hostile_other(attacker), 16);
 		}
 	}
@@ -116,7 +131,7 @@ kind_rewrite(struct hostile *attacker)
 	struct hostile_way *way = &attacker->way[other];
 	uint8_t *bufs = (uint8_t *)attacker->port.section + layout->buf_off;
 
-	honest_live(attacker, true);
+	honest_live(attacker, HONEST_TAKE_RETURN);
 	honest_send(attacker, other, 64);
 	for (uint32_t i = 0; i < KIND_BATCH; i++) {
 		const uint32_t idx = way->producer.prod - 1 - hostile_below(attacker, 64);
@@ -153,41 +168,75 @@ kind_index(struct hostile *attacker, uint32_t now)
 	}
 }
 
-/* (d) Replay, wrap and rewind indices; return what was returned, and what never was lent. */
-void
-kind_replay(struct hostile *attacker)
+/* A cookie that came with a buffer, whether it was returned or not; or any. */
+static uint32_t
+kind_cookie(struct hostile *attacker, const struct hostile_way *way)
+{
+	if (way->cookie_cnt != 0 && hostile_below(attacker, 4) != 0)
+		return way->cookies[hostile_below(attacker, HOSTILE_COOKIES) % way->cookie_cnt];
+	return hostile_below(attacker, attacker->layout.ring_slots) << 16 |
+		hostile_below(attacker, 4);
+}
+
+/* Indices that break the rules: the victim waits longer each time before it talks again. */
+static void
+kind_replay_indices(struct hostile *attacker, struct hostile_way *way)
 {
 	const struct ivshmem_layout *layout = &attacker->layout;
-	const uint32_t other = hostile_other(attacker);
-	struct hostile_way *way = &attacker->way[other];
 	struct ivshmem_prod_shm *prod = way->producer.own;
 	struct ivshmem_cons_shm *cons = way->consumer.own;
-	uint32_t *returns = (uint32_t *)((uint8_t *)attacker->port.section + layout->ring_off +
-		(uint64_t)layout->port_cnt * layout->queue_cnt * layout->ring_slots *
-		IVSHMEM_ABI_DESC_LEN);
 
 	for (uint32_t i = 0; i < KIND_BATCH / 8; i++) {
 		const uint64_t mine = (uint64_t)way->producer.mine << 32;
 		const uint64_t theirs = (uint64_t)way->consumer.mine << 32;
-		const uint32_t cookie = hostile_below(attacker, layout->ring_slots) << 16 |
-			hostile_below(attacker, 4);
 
-		honest_live(attacker, i % 2 == 0);
-		honest_send(attacker, other, 16);
+		honest_live(attacker, i % 2 == 0 ? HONEST_TAKE_RETURN : HONEST_TAKE_NONE);
+		honest_send(attacker, way->other, 16);
 		hostile_store(attacker, &prod->pw, 8,
 			      mine | kind_index(attacker, way->producer.prod));
 		hostile_store(attacker, &cons->cw, 8,
 			      theirs | kind_index(attacker, way->consumer.cons));
 		hostile_store(attacker, &cons->ret_cnt, 4, layout->ring_slots);
-		hostile_store(attacker, &cons->ret_off, 8, (uint8_t *)returns -
-			      (uint8_t *)attacker->port.section);
-		for (uint32_t twice = 0; twice < 2; twice++)
-			hostile_store(attacker, returns + hostile_below(attacker,
-				      layout->ring_slots), 4, cookie);
+		hostile_store(attacker, &cons->ret_off, 8,
+			      ivshmem_layout_return_off(layout, way->other, 0));
 		hostile_store(attacker, &cons->rw, 8,
-			      theirs | kind_index(attacker, way->consumer.cons));
+			      theirs | kind_index(attacker, way->consumer.ret));
 		hostile_store(attacker, &cons->clear, 4, i & 1);
 	}
+}
+
+/* Cookies once more, late, in another order, or of nothing: as many as leave the index true. */
+static void
+kind_replay_cookies(struct hostile *attacker, struct hostile_way *way)
+{
+	struct ivshmem_consumer *end = &way->consumer;
+
+	for (uint32_t i = 0; i < KIND_BATCH / 8; i++) {
+		const uint64_t taken = way->taken;
+
+		honest_live(attacker, i % 4 != 0 ? HONEST_TAKE_RETURN : HONEST_TAKE_KEEP);
+		honest_send(attacker, way->other, 16);
+		if (way->taken == taken || end->ret_cnt == 0) {
+			sched_yield();
+			continue;
+		}
+		for (uint32_t twice = 0; twice < 2; twice++)
+			hostile_store(attacker, &end->returns[end->ret++ & (end->ret_cnt - 1)], 4,
+				      kind_cookie(attacker, way));
+		hostile_store(attacker, &end->own->rw, 8, ivshmem_ring_word(end->mine, end->ret));
+	}
+}
+
+/* (d) Replay, wrap and rewind indices; return what was returned, and what never was lent. */
+void
+kind_replay(struct hostile *attacker)
+{
+	struct hostile_way *way = &attacker->way[hostile_other(attacker)];
+
+	if (hostile_below(attacker, 4) == 0)
+		kind_replay_indices(attacker, way);
+	else
+		kind_replay_cookies(attacker, way);
 	if (hostile_below(attacker, 64) == 0)
 		honest_restart(attacker);
 }
@@ -224,7 +273,7 @@ kind_claim(struct hostile *attacker)
 			hostile_store(attacker, &super->server_epoch, 8, i & 3);
 		}
 		if (i % 8 == 7) {
-			honest_live(attacker, true);
+			honest_live(attacker, HONEST_TAKE_RETURN);
 			honest_send(attacker, hostile_other(attacker), 16);
 		}
 	}
@@ -238,7 +287,8 @@ kind_flood(struct hostile *attacker)
 	struct hostile_way *way = &attacker->way[other];
 	const uint64_t mine = (uint64_t)way->producer.mine << 32;
 
-	honest_live(attacker, false);
+	honest_live(attacker, hostile_below(attacker, 8) == 0 ? HONEST_TAKE_KEEP :
+		    HONEST_TAKE_NONE);
 	honest_send(attacker, other, KIND_BATCH);
 	/* all that is free, with whatever stands there */
 	if (way->producer.ready && hostile_below(attacker, 2) == 0) {

@@ -30,6 +30,8 @@ struct pool_mbuf {
 };
 
 static struct rte_mempool *pool;
+static struct rte_mempool pool_copy;
+static struct rte_pktmbuf_pool_private pool_conf_copy;
 static struct pool_mbuf pool_mbufs[POOL_CNT];
 static struct rte_mbuf *pool_held[POOL_HELD_MAX];
 
@@ -60,6 +62,8 @@ victim_pool_make(void)
 	conf = rte_mempool_get_priv(pool);
 	conf->mbuf_data_room_size -= POOL_CANARY_LEN;
 	rte_mempool_obj_iter(pool, pool_make_mbuf, NULL);
+	pool_copy = *pool;
+	pool_conf_copy = *conf;
 }
 
 struct rte_mempool *
@@ -114,8 +118,8 @@ pool_check_segment(const struct rte_mbuf *mbuf)
 	if (rte_mbuf_refcnt_read(mbuf) != 1)
 		victim_die("a received mbuf has %u references", rte_mbuf_refcnt_read(mbuf));
 	if (RTE_MBUF_HAS_EXTBUF(mbuf)) {
-		if (!victim_guard_has(rte_pktmbuf_mtod(mbuf, void *), mbuf->data_len))
-			victim_die("an mbuf points outside of the region");
+		if (victim_guard_owner(mbuf->buf_addr, mbuf->buf_len) < 0)
+			victim_die("an mbuf points to no buffer of the region");
 	} else if (mbuf->buf_addr != copy->buf_addr ||
 		   mbuf->buf_len != RTE_PKTMBUF_HEADROOM + VICTIM_ROOM) {
 		victim_die("the room of mbuf %p has changed", (const void *)mbuf);
@@ -142,6 +146,8 @@ victim_take(struct rte_mbuf *mbuf, uint16_t port)
 	if (cnt != mbuf->nb_segs || bytes != mbuf->pkt_len)
 		victim_die("%u segments of %u bytes say that they are %u of %u", cnt, bytes,
 			   mbuf->nb_segs, mbuf->pkt_len);
+	if (rte_pktmbuf_mtod(mbuf, uintptr_t) % 2 != 0)
+		victim_die("a frame starts at an odd address");
 	if (mbuf->port != port)
 		victim_die("port %u delivered an mbuf of port %u", port, mbuf->port);
 	if (mbuf->pkt_len < RTE_ETHER_HDR_LEN || mbuf->data_len < RTE_ETHER_HDR_LEN ||
@@ -184,12 +190,25 @@ victim_release_held(void)
 }
 
 void
+victim_pool_check(void)
+{
+	if (memcmp(&pool_copy, pool, sizeof(pool_copy)) != 0 ||
+	    memcmp(&pool_conf_copy, rte_mempool_get_priv(pool), sizeof(pool_conf_copy)) != 0)
+		victim_die("the pool's header has changed");
+	if (rte_mempool_avail_count(pool) > POOL_CNT)
+		victim_die("the pool has %u mbufs", rte_mempool_avail_count(pool));
+	for (uint32_t i = 0; i < POOL_CNT; i++)
+		pool_check_room(&pool_mbufs[i]);
+}
+
+void
 victim_pool_audit(void)
 {
 	static struct rte_mbuf *all[POOL_CNT];
 	struct rte_mbuf *more;
 
 	rte_mempool_audit(pool);
+	victim_pool_check();
 	if (rte_mempool_avail_count(pool) != POOL_CNT)
 		victim_die("%u of %u mbufs are in the pool", rte_mempool_avail_count(pool),
 			   POOL_CNT);

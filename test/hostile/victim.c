@@ -36,6 +36,7 @@
 
 #define VICTIM_HANG_S 30u	/* a burst or an operation that takes so long never ends */
 #define VICTIM_IDLE_MS 400u
+#define VICTIM_LEAVE_MS 5000u
 
 struct victim_port victim_ports[VICTIM_PORTS_MAX];
 uint32_t victim_port_cnt;
@@ -166,6 +167,7 @@ victim_operate(struct victim_port *port)
 	case 5:
 		rte_eth_dev_stop(port->id);
 		port->up = rte_eth_dev_start(port->id) == 0;
+		victim_release_held();	/* only now: what was lent in the life before is stale */
 		if (!port->up)
 			rte_eal_hotplug_remove("vdev", port->name);
 		break;
@@ -194,8 +196,12 @@ victim_turn(void)
 	victim_progress->packets = victim_ports[0].received + victim_ports[0].sent;
 	if (++victim_turns % 128 == 0)
 		victim_operate(&victim_ports[victim_random(victim_port_cnt)]);
-	if (victim_turns % 64 == 0)
+	if (victim_turns % 64 == 0) {
 		alarm(VICTIM_HANG_S);
+		victim_look_at_pair(victim_now_ms());
+	}
+	if (victim_turns % 256 == 0)
+		victim_pool_check();
 	sched_yield();
 }
 
@@ -205,13 +211,16 @@ victim_counts(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	ivshmem_say("turns=%" PRIu64 " revived=%" PRIu64 " refused=%" PRIu64, victim_turns,
-		    victim_revived, victim_refused);
+	ivshmem_say("turns=%" PRIu64 " revived=%" PRIu64 " refused=%" PRIu64 " burst_us=%" PRIu64,
+		    victim_turns, victim_revived, victim_refused, victim_burst_us());
 	for (uint32_t i = 0; i < victim_port_cnt; i++)
 		ivshmem_say("up%u=%d received%u=%" PRIu64 " sent%u=%" PRIu64 " honest%u=%" PRIu64
-			    " patterns%u=%" PRIu64, i, victim_ports[i].up, i,
+			    " patterns%u=%" PRIu64 " lent%u=%" PRIu64 " forwarded%u=%" PRIu64
+			    " forged%u=%" PRIu64, i, victim_ports[i].up, i,
 			    victim_ports[i].received, i, victim_ports[i].sent, i,
-			    victim_ports[i].honest, i, victim_ports[i].patterns);
+			    victim_ports[i].honest, i, victim_ports[i].patterns, i,
+			    victim_ports[i].lent, i, victim_ports[i].forwarded, i,
+			    victim_ports[i].forged);
 	return 0;
 }
 
@@ -243,18 +252,26 @@ victim_judge(int argc, char **argv)
 	return 0;
 }
 
-/* restart: all ports anew, as an operator would after an attack. */
+/*
+ * restart: all ports anew, as an operator would after an attack. One that had buffers lent up or
+ * passed on leaves its slot a moment after it was closed.
+ */
 static int
 victim_restart(int argc, char **argv)
 {
+	const uint64_t end_ms = victim_now_ms() + VICTIM_LEAVE_MS;
 	int ret = 0;
 
 	(void)argc;
 	(void)argv;
 	for (uint32_t i = 0; i < victim_port_cnt; i++)
 		victim_stop(&victim_ports[i]);
-	for (uint32_t i = 0; i < victim_port_cnt && ret == 0; i++)
-		ret = victim_start(&victim_ports[i]);
+	for (uint32_t i = 0; i < victim_port_cnt; i++)
+		while ((ret = victim_start(&victim_ports[i])) != 0) {
+			if (victim_now_ms() > end_ms)
+				return ret;
+			usleep(10000);
+		}
 	return ret;
 }
 

@@ -42,6 +42,9 @@ struct victim_port {
 	uint32_t expected;	/* its next sequence number */
 	uint32_t next;		/* the own one to it */
 	uint64_t patterns;	/* received, by anybody, and every byte as in pattern.h */
+	uint64_t lent;		/* received where they lie */
+	uint64_t forwarded;	/* sent on by the port that they came from */
+	uint64_t forged;	/* zero-copy: of the honest neighbor's, but from somebody else */
 	uint64_t idle_ms;	/* since when nothing passed */
 };
 
@@ -59,6 +62,10 @@ uint32_t victim_send(struct victim_port *port);
 void victim_send_pair(struct victim_port *from, struct victim_port *to);
 /* Whether the pair is checked; while it is not, both start anew. */
 void victim_judge_pair(bool judged);
+/* Now and then: whether a port of the pair started its rings anew. */
+void victim_look_at_pair(uint64_t now_ms);
+/* The longest that a burst took so far, of this thread's CPU time. */
+uint64_t victim_burst_us(void);
 
 /* -- pool.c -- */
 void victim_pool_make(void);
@@ -71,12 +78,15 @@ void victim_free(struct rte_mbuf *mbuf);
 /* Keep some received mbufs for a while, and free others. */
 void victim_hold(struct rte_mbuf *mbuf);
 void victim_release_held(void);
+/* The pool's own words are as they were made, and all canaries alive. */
+void victim_pool_check(void);
 /* After all ports are closed: every mbuf is there once, and as it was made. */
 void victim_pool_audit(void);
 
 /* -- guard.c -- */
 /* The region was mapped; nobody has business between the buffers' end and the sections' end. */
 void victim_guard(void);
-bool victim_guard_has(const void *from, uint64_t len);
+/* The slot in whose section these are the bytes of one buffer; -1 when they are not. */
+int victim_guard_owner(const void *from, uint64_t len);
 
 #endif /* IVSHMEM_TEST_VICTIM_H */
