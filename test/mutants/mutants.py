@@ -27,7 +27,8 @@ SETUP = {'build': ['-Ddriver=enabled'],
          'build-tsan': ['-Ddriver=disabled', '-Db_sanitize=thread', '-Db_lundef=false']}
 PLUGIN = 'drivers/librte_net_ivshmem.so'     # a link to a name with DPDK's version
 PMD = ['drivers/' + (lab.BUILD / PLUGIN).resolve().name, 'test/pmd/ivshmem-shell',
-       'test/pmd/ivshmem-odd-peer', 'test/traffic/ivshmem-traffic', 'app/ivshmem-server']
+       'test/pmd/ivshmem-odd-peer', 'test/traffic/ivshmem-traffic',
+       'test/torture/ivshmem-torture-node', 'app/ivshmem-server']
 
 Mutant = namedtuple('Mutant', 'name file old new test')
 
@@ -78,20 +79,20 @@ MUTANTS = [
            'found == entry',
            'unit:fdb'),
     Mutant('rx_length_unchecked', 'ivshmem_rx_desc.h',
-           '(uint32_t)desc->data_off + desc->data_len > layout->buf_len',
-           'false',
+           '(uint32_t)desc->data_off + desc->data_len <= buf_len',
+           'desc->data_len <= UINT16_MAX || buf_len == 0',
            'pmd:t_counters descriptors'),
     Mutant('rx_mask_off_by_one', 'ivshmem_rx_desc.h',
-           'ring->entries[idx & (ring->size - 1)].desc',
-           'ring->entries[idx & (ring->size - 2)].desc',
+           'mask = ring->size - 1;',
+           'mask = ring->size - 2;',
            'pmd:t_counters descriptors'),
     Mutant('refusal_not_counted', 'ivshmem_rx_desc.h',
            'rxq->stats.bad_buffer++;',
            ';',
            'pmd:t_counters descriptors'),
     Mutant('filter_inverted', 'ivshmem_rx.c',
-           'if (rxq->filter && fate',
-           'if (!rxq->filter && fate',
+           'filter = rxq->filter;',
+           'filter = !rxq->filter;',
            'pmd:t_counters not_mine'),
     Mutant('return_forgotten', 'ivshmem_rx.c',
            'ivshmem_consumer_release(ring, idx);',
@@ -173,6 +174,26 @@ MUTANTS = [
            'F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL',
            'F_SEAL_GROW | F_SEAL_SEAL',
            'server:test_memory memfd_is_sealed'),
+    Mutant('small_in_flight', 'ivshmem_tx_desc.h',
+           'return pieces == 1 && len <= dest->ring.copybreak;',
+           'return pieces == 0 && len <= dest->ring.copybreak;',
+           'pmd:t_zero_copy small_frames_in_pieces'),
+    Mutant('held_until_sent', 'ivshmem_settle.c',
+           '\t\tivshmem_settle_queue(dev, eth_dev->data->tx_queues[queue]);',
+           '\t\tcontinue;',
+           'torture:t_kills forwarding'),
+    Mutant('never_unbarred', 'ivshmem_tx_lend.c',
+           'ivshmem_tx_lend_unbar_all(dest);\t\t/* T3 */',
+           'return;',
+           'torture:t_kills zero_copy'),
+    Mutant('waits_for_itself', 'ivshmem_settle.c',
+           'if (by == dev->port.slot ? ',
+           'if (by == UINT32_MAX ? ',
+           'pmd:t_chain one_of_two_that_echo_dies'),
+    Mutant('own_loans_ignored', 'ivshmem_loan.c',
+           'found = loans->rings[loan->ring].slot == source &&',
+           'found = loans->rings[loan->ring].slot == UINT32_MAX &&',
+           'pmd:t_chain what_came_home_is_not_reused'),
 ]
 
 
@@ -219,7 +240,8 @@ def outcome(test):
     suite, _, rest = test.partition(':')
     name, _, more = rest.partition(' ')
     env = {**os.environ, 'IVSHMEM_SOURCE_ROOT': str(TREE),
-           'PYTHONPATH': str(TREE / 'test' / 'common'), 'IVSHMEM_TEST_LONG': ''}
+           'PYTHONPATH': ':'.join(str(TREE / 'test' / x) for x in ('common', 'pmd', 'server')),
+           'IVSHMEM_TEST_LONG': ''}
     if suite == 'unit':
         tsan = more == '[tsan]'
         directory = build('build-tsan' if tsan else 'build', [f'test/unit/test_{name}'])

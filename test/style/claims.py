@@ -7,7 +7,7 @@ import re
 
 import lab
 
-CLAIM = re.compile(r'``(hostile|intr|pmd|server|unit):([\w-]+)(?: (\w+))?``')
+CLAIM = re.compile(r'``(hostile|intr|pmd|server|torture|unit):([\w-]+)(?: (\w+))?``')
 
 
 def source(suite, name):
