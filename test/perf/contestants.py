@@ -66,7 +66,7 @@ class Contestant:
     """Launched, made ready, and then asked for slices of traffic."""
 
     KEYS = {}
-    kinds = ('oneway', 'io')
+    kinds = ('oneway', 'producer', 'consumer', 'io')
 
     def __init__(self, text, options, setup):
         self.text = text
@@ -128,6 +128,11 @@ class Contestant:
 class Pair(Contestant):
     """Two testpmd processes on one wire, the sender on one CPU, the receiver on the other."""
 
+    # What testpmd does at both ends: flowgen makes each header and sums it, icmpecho reads and
+    # frees frame by frame.
+    FORWARD = {'oneway': ('txonly', 'rxonly'), 'producer': ('flowgen', 'rxonly'),
+               'consumer': ('txonly', 'icmpecho'), 'io': ('io', 'io')}
+
     def __init__(self, text, options, setup):
         super().__init__(text, options, setup)
         self.wire = wires.NAMES[wires.split(text, KEYS)[0]](text, options)
@@ -172,8 +177,8 @@ class Pair(Contestant):
     def start(self, work):
         if self.mode != work.kind:
             self.mode = work.kind
-            for proc, mode in ((self.tx, 'txonly'), (self.rx, 'rxonly')):
-                proc.command('set fwd ' + (mode if work.kind == 'oneway' else 'io'))
+            for proc, mode in zip((self.tx, self.rx), self.FORWARD[work.kind]):
+                proc.command(f'set fwd {mode}')
         for proc in (self.tx, self.rx):
             proc.command(f'set burst {work.burst}')
         self.tx.command(f'set txpkts {work.size}')
@@ -197,7 +202,7 @@ class Null(Pair):
 
     def count(self):
         found = [self.rx.count('RX')]
-        if self.mode == 'oneway':
+        if self.mode != 'io':
             found.append(self.tx.count('TX'))
         return min(found, key=lambda one: one[2])
 

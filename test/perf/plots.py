@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The net_ivshmem authors
-"""Plots of a run, by gnuplot: rates of contestants by work, and ratios by distance."""
+"""Plots of a run, by gnuplot: rates of contestants by work, ratios by distance, and sweeps.
 
+A sweep is a run of one contestant that differs only in the number at its end:
+ivshmem,ring=256 ivshmem,ring=512 ...
+"""
+
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -17,6 +22,8 @@ FIGURES = {
     'ratios.svg': 'net_ivshmem over net_memif, pair by pair, by the round trip of a line',
 }
 SHOWN = ('ivshmem', 'ivshmem-zc', 'memif', 'memif-zc', 'virtio', 'vhost')
+SWEEP_TITLE = 'Medians and quartiles, by works and distance'
+SWEPT = 4               # slices of a point of a sweep
 COLOURS = ('#0b6e4f', '#54b948', '#b33f40', '#e59866', '#3d5a9c', '#86a6df')
 
 
@@ -58,6 +65,36 @@ def points(document):
     return rows
 
 
+def _swept(text):
+    """('ivshmem,ring=', 512) of 'ivshmem,ring=512'."""
+    match = re.fullmatch(r'(.*?)(\d+)', text)
+    return (match[1], int(match[2])) if match else (text, None)
+
+
+def sweep_of(document):
+    """What is swept, such as 'ivshmem,ring='; None when the run is no sweep."""
+    texts = dict.fromkeys(text for result in document.get('results', ()) for text in result['rates'])
+    stems = {_swept(text)[0] for text in texts}
+    return stems.pop() if len(texts) >= 3 and len(stems) == 1 else None
+
+
+def sweep_name(document):
+    """The figure's file: 'sweep-ring.svg'."""
+    return f'sweep-{re.findall(r"[a-z]+", sweep_of(document))[-1]}.svg'
+
+
+def sweep_rows(document):
+    """{work and distance: [(number, quartiles)]} of bins that are large enough."""
+    rows = {}
+    for result in document['results']:
+        for text, bins in result['rates'].items():
+            for where in ('near', 'far'):
+                if bins[where]['count'] >= SWEPT:
+                    rows.setdefault(f'{result["work"]} {where}', []).append(
+                        (_swept(text)[1], bins[where]['quartiles']))
+    return {label: sorted(found) for label, found in rows.items()}
+
+
 def rows_of(name, document):
     return points(document) if name == 'ratios.svg' else bars(name, document)
 
@@ -92,23 +129,40 @@ def _point_script(rows):
         f'$data{index} title "{work}" pt 7 ps 0.4' for index, work in enumerate(rows))]
 
 
+def _sweep_script(document):
+    script = []
+    rows = sweep_rows(document)
+    for index, found in enumerate(rows.values()):
+        # each line in parts of its best: works differ by more than an order of magnitude
+        best = max(quartiles[1] for _, quartiles in found)
+        script += [f'$data{index} << EOD', *(f'{number} ' + ' '.join(
+            f'{quartiles[i] / best:.4g}' for i in (1, 0, 2)) for number, quartiles in found), 'EOD']
+    script += [f'set xlabel "{sweep_of(document)}"', 'set ylabel "rate, of the best of its line"',
+               'set logscale x 2', 'set yrange [0:1.2]', 'set grid', 'set key outside right']
+    return script + ['plot ' + ', '.join(
+        f'$data{index} with yerrorlines title "{label}"' for index, label in enumerate(rows))]
+
+
+def _plot(path, title, script):
+    script = ['set terminal svg size 900,420 font "sans-serif,13" background "#ffffff"',
+              f'set output "{path}"', f'set title "{title}"', *script]
+    with tempfile.NamedTemporaryFile('w', suffix='.gnuplot') as file:
+        file.write('\n'.join(script) + '\n')
+        file.flush()
+        done = subprocess.run(['gnuplot', file.name], stderr=subprocess.PIPE, text=True)
+    lab.check(done.returncode == 0, f'gnuplot: {done.stderr.strip()}')
+    text = path.read_text(encoding='utf-8')
+    path.write_text('\n'.join(line.rstrip() for line in text.split('\n')), encoding='utf-8')
+    return path
+
+
 def draw(document, directory):
     """Draws what the run has data for; returns the files."""
-    made = []
-    for name, title in FIGURES.items():
-        rows = rows_of(name, document)
-        if not rows:
-            continue
-        script = ['set terminal svg size 900,420 font "sans-serif,13" background "#ffffff"',
-                  f'set output "{Path(directory, name)}"', f'set title "{title}"']
-        script += _point_script(rows) if name == 'ratios.svg' else _bar_script(name, rows)
-        with tempfile.NamedTemporaryFile('w', suffix='.gnuplot') as file:
-            file.write('\n'.join(script) + '\n')
-            file.flush()
-            done = subprocess.run(['gnuplot', file.name], stderr=subprocess.PIPE, text=True)
-        lab.check(done.returncode == 0, f'gnuplot: {done.stderr.strip()}')
-        text = Path(directory, name).read_text(encoding='utf-8')
-        Path(directory, name).write_text(
-            '\n'.join(line.rstrip() for line in text.split('\n')), encoding='utf-8')
-        made.append(Path(directory, name))
-    return made
+    return [_plot(Path(directory, name), title, _point_script(rows) if name == 'ratios.svg'
+                  else _bar_script(name, rows))
+            for name, title in FIGURES.items() for rows in [rows_of(name, document)] if rows]
+
+
+def draw_sweep(document, directory):
+    """Draws the figure of a sweep; returns its file."""
+    return _plot(Path(directory, sweep_name(document)), SWEEP_TITLE, _sweep_script(document))

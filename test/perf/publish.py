@@ -31,6 +31,11 @@ def load(paths):
     return sorted(found, key=lambda document: document['machine']['time'])
 
 
+def compared_of(documents):
+    """Those that compare contestants, which sweeps of one do not."""
+    return [one for one in documents if one.get('results') and not plots.sweep_of(one)]
+
+
 def rst_table(title, head, rows, widths=None):
     """A list-table; cells are texts."""
     text = [f'.. list-table:: {title}', '   :header-rows: 1']
@@ -185,7 +190,7 @@ def tables(documents):
     """The text of the include file."""
     if not documents:
         return HEADER + EMPTY
-    compared = [one for one in documents if one.get('results')]
+    compared = compared_of(documents)
     parts = [machines(documents)]
     if compared:
         parts += [rates(compared), ratios(compared, 'mpps', 'Ratios of rates: median (quartiles), '
@@ -197,6 +202,11 @@ def tables(documents):
         parts += [f'.. figure:: perf/{name}\n   :alt: {title}\n\n   {title}\n'
                   for name, title in plots.FIGURES.items()
                   if plots.rows_of(name, compared[-1])]
+    for one in documents:
+        if plots.sweep_of(one):
+            parts.append(f'.. figure:: perf/{plots.sweep_name(one)}\n   :alt: '
+                         f'{plots.sweep_of(one)}N\n\n   ``{plots.sweep_of(one)}N``: medians and '
+                         'quartiles, each line in parts of its best\n')
     for key, made in (('idle', idle_ports), ('instructions', instruction_table),
                       ('wake', wake_text), ('vm', None)):
         for one in [one for one in documents if one.get(key)][-1:]:
@@ -218,5 +228,6 @@ def publish(paths, directory):
     documents = load(paths)
     made = directory / 'tables.inc'
     made.write_text(tables(documents), encoding='utf-8')
-    compared = [one for one in documents if one.get('results')]
-    return [made, *(plots.draw(compared[-1], directory) if compared else [])]
+    compared = compared_of(documents)
+    return [made, *(plots.draw(compared[-1], directory) if compared else []),
+            *(plots.draw_sweep(one, directory) for one in documents if plots.sweep_of(one))]

@@ -138,6 +138,22 @@ def plotted():
     lab.check(len(plots.points(one)['oneway-64']) == 11, 'a pair while the CPUs moved')
 
 
+def swept():
+    """A run of one contestant with different numbers is a figure of its own, and no comparison."""
+    need = {f'ivshmem,ring={number}': 1 for number in (1024, 256, 512)}
+    taken = {text: made(int(text[13:]) / 100, 400) for text in need}
+    tally = tally_of([taken] * 4, need)
+    one = {**run_of(13, 10), 'results': report.summary([tally]), 'not_run': []}
+    lab.check(plots.sweep_of(one) == 'ivshmem,ring=' and plots.sweep_name(one) == 'sweep-ring.svg',
+              f'{plots.sweep_of(one)}')
+    lab.check(plots.sweep_rows(one) == {'oneway-64 far': [(256, [2.56] * 3), (512, [5.12] * 3),
+                                                          (1024, [10.24] * 3)]},
+              f'{plots.sweep_rows(one)}')
+    lab.check(plots.sweep_of(run_of(13, 10)) is None, 'two contestants are no sweep')
+    text = publish.tables([run_of(13, 10), one])
+    lab.check('perf/sweep-ring.svg' in text and '10.24' not in text, text)
+
+
 def digits():
     found = report.rounded({'a': [1.23456789, 2, {'b': 123456.789}], 'c': 'text', 'd': True})
     lab.check(found == {'a': [1.2346, 2, {'b': 123460.0}], 'c': 'text', 'd': True}, f'{found}')
@@ -212,4 +228,4 @@ def ceilings():
 
 lab.main(distances, ratios_are_of_pairs, disturbed_slices_make_no_pair, tries_are_bounded,
          small_bins_are_not_seen, round_trips_are_better_when_small, best_ring_size, names,
-         published, plotted, digits, callgrind_output, ceilings)
+         published, plotted, swept, digits, callgrind_output, ceilings)

@@ -3,6 +3,8 @@
 """What is measured: works, who takes part in each, and how often.
 
   oneway-SIZE     txonly to rxonly            io-SIZE   both forward one fixed set of packets
+  producer-SIZE   flowgen to rxonly: the sender is the slower end
+  consumer-SIZE   txonly to icmpecho: the receiver is the slower end
   ...-bN          bursts of N, not of 32      ...-qN    N queues, served by one worker
   imix            ivshmem-traffic, sizes mixed, every byte checked
   rtt-SIZE        ivshmem-traffic, round trip of one frame at a time
@@ -36,10 +38,11 @@ MAIN['full'] = MAIN['default']
 # Without the others, and with fewer pairs, since no target stands there.
 SIDE = {
     'quick': [],
-    'default': [f'oneway-64-b{burst}' for burst in (1, 4, 128, 512)] + ['oneway-64-q2',
-                                                                         'oneway-1518-q2'],
+    'default': [f'oneway-64-b{burst}' for burst in (1, 4, 128, 512)] +
+    ['oneway-64-q2', 'oneway-1518-q2', 'producer-64', 'consumer-64'],
 }
-SIDE['full'] = SIDE['default'] + ['io-64-q2', 'io-1518-q2', 'oneway-1518-b1', 'io-64-b1']
+SIDE['full'] = SIDE['default'] + ['producer-1518', 'consumer-1518', 'io-64-q2', 'io-1518-q2',
+                                  'oneway-1518-b1', 'io-64-b1']
 SIDE_PAIRS = 5
 # With targets: as many pairs as the main works. Started anew for each slice, which takes 3 s.
 TIMED = {'quick': [], 'default': ['rtt-64'], 'full': ['rtt-64']}
@@ -48,10 +51,12 @@ MIXED = {'quick': [], 'default': ['imix'], 'full': ['imix']}
 
 def parse(text, need=None):
     """'oneway-64-b4-q2' -> Work; ValueError names what is wrong."""
-    match = re.fullmatch(r'(oneway|io)-(\d+)(?:-b(\d+))?(?:-q(\d+))?|(imix)|(rtt)-(\d+)', text)
+    match = re.fullmatch(r'(oneway|producer|consumer|io)-(\d+)(?:-b(\d+))?(?:-q(\d+))?'
+                         r'|(imix)|(rtt)-(\d+)', text)
     if not match:
-        raise ValueError(f"work '{text}': none of imix, rtt-SIZE, oneway-SIZE and io-SIZE, the "
-                         'latter two with -bN and -qN behind it if wanted')
+        raise ValueError(f"work '{text}': none of imix, rtt-SIZE, and oneway-SIZE, producer-SIZE, "
+                         'consumer-SIZE and io-SIZE, the latter with -bN and -qN behind it if '
+                         'wanted')
     if match[5] or match[6]:
         size = int(match[7] or 1518)
         if not 64 <= size <= 1518:
