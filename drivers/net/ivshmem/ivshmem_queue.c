@@ -21,7 +21,7 @@
 #include "ivshmem_session.h"
 
 /* What cycles by default, in bytes and in frames: doc/perf.rst has the sweep. */
-#define IVSHMEM_CYCLE_BYTES	(3u << 20)
+#define IVSHMEM_CYCLE_BYTES	(4u << 20)
 #define IVSHMEM_CYCLE_MIN	512u
 
 uint16_t

@@ -24,7 +24,6 @@
 #include <rte_branch_prediction.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
 
 #include "ivshmem_rx_desc.h"
 #include "ivshmem_session.h"
@@ -147,7 +146,7 @@ ivshmem_rx_large(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring,
 	}
 	if (piece->len > rxq->plain_max)
 		return false;
-	rte_memcpy((uint8_t *)mbuf->buf_addr + RTE_PKTMBUF_HEADROOM, piece->data, piece->len);
+	ivshmem_copy((uint8_t *)mbuf->buf_addr + RTE_PKTMBUF_HEADROOM, piece->data, piece->len);
 	ivshmem_consumer_return(ring, desc->cookie);
 	return true;
 }
@@ -169,8 +168,8 @@ ivshmem_rx_run(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring,
 
 		ivshmem_rx_init(mbuf, fresh, len);
 		if (!lend || len <= copy_max)
-			rte_memcpy((uint8_t *)mbuf->buf_addr + RTE_PKTMBUF_HEADROOM,
-				   stage[i].data, len);
+			ivshmem_copy((uint8_t *)mbuf->buf_addr + RTE_PKTMBUF_HEADROOM,
+				     stage[i].data, len);
 		else if (unlikely(!ivshmem_rx_large(rxq, ring, &stage[i], mbuf)))
 			break;
 		sum += len;

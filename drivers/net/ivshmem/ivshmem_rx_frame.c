@@ -12,7 +12,6 @@
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
 
 #include "ivshmem_rx_desc.h"
 
@@ -92,8 +91,8 @@ ivshmem_rx_append(struct ivshmem_rxq *rxq, struct rte_mbuf *head, struct rte_mbu
 			head->nb_segs++;
 			continue;
 		}
-		rte_memcpy(rte_pktmbuf_mtod_offset(*tail, uint8_t *, (*tail)->data_len), data,
-			   part);
+		ivshmem_copy(rte_pktmbuf_mtod_offset(*tail, uint8_t *, (*tail)->data_len), data,
+			     part);
 		(*tail)->data_len += part;
 		head->pkt_len += part;
 		data += part;

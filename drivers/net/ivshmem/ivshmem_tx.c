@@ -18,7 +18,6 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
 
 #include "ivshmem_session.h"
 #include "ivshmem_tx_desc.h"
@@ -174,8 +173,8 @@ ivshmem_tx_gather(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 		for (uint32_t filled = 0; filled < len && segment != NULL;) {
 			const uint32_t part = RTE_MIN(len - filled, segment->data_len - taken);
 
-			rte_memcpy(data + filled,
-				   rte_pktmbuf_mtod_offset(segment, const uint8_t *, taken), part);
+			ivshmem_copy(data + filled,
+				     rte_pktmbuf_mtod_offset(segment, const uint8_t *, taken), part);
 			filled += part;
 			taken += part;
 			if (taken == segment->data_len) {
@@ -246,7 +245,7 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 			if (unlikely(room == 0))
 				break;
 			ivshmem_tx_describe(entries, words, next & mask, buf, len, 0);
-			rte_memcpy(data, rte_pktmbuf_mtod(mbuf, const void *), len);
+			ivshmem_copy(data, rte_pktmbuf_mtod(mbuf, const void *), len);
 			data += buf_len;
 			if (unlikely(++buf == buf_end)) {
 				buf = dest->buf_first;

@@ -260,8 +260,8 @@ ivshmem_tx_large(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_
 	desc = ivshmem_tx_place(txq, dest, false);
 	desc.data_len = mbuf->data_len;
 	ivshmem_tx_put(dest, &desc);
-	rte_memcpy(ivshmem_tx_data(txq, desc.buf), rte_pktmbuf_mtod(mbuf, const void *),
-		   mbuf->data_len);
+	ivshmem_copy(ivshmem_tx_data(txq, desc.buf), rte_pktmbuf_mtod(mbuf, const void *),
+		     mbuf->data_len);
 	dest->next++;
 }
 
