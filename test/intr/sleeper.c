@@ -14,7 +14,7 @@
  * Keys: port=N (0), queues=N (1; all of the port's queues are slept on), silence=MS (5000; with one
  * frame under way this long a wait is a failure), awake=1 (it could sleep, and polls all the time),
  * busy=1 (ping: the same, and a random gap of 0..2 us before each frame, while the other arms),
- * spread=N (1400; lengths are 60 to 60 + N - 1).
+ * hesitate=1 (pong: such a gap before it arms), spread=N (1400; lengths are 60 to 60 + N - 1).
  *
  * No wait has a time-out of its own but that of the silence: only an interrupt ends it. Frames are
  * as in pattern.h, numbered from 0, one series a queue; each byte and the order are checked.
@@ -57,6 +57,7 @@ struct sleeper {
 	uint64_t silence_ms;
 	uint32_t spread;
 	bool busy;
+	bool hesitates;
 	struct rte_mempool *pool;
 	uint32_t next_in[SLEEPER_QUEUES_MAX];
 	uint32_t next_out[SLEEPER_QUEUES_MAX];
@@ -257,7 +258,11 @@ sleeper_answer(struct sleeper *s, bool back, bool once)
 		if (sleeper_poll(s, back) > 0) {
 			if (once)
 				return;
-		} else if (s->busy ? sleeper_now_ms() > deadline : !sleeper_sleep(s)) {
+			continue;
+		}
+		if (s->hesitates)
+			sleeper_gap();
+		if (s->busy ? sleeper_now_ms() > deadline : !sleeper_sleep(s)) {
 			s->late++;
 			return;
 		}
@@ -380,6 +385,7 @@ main(int argc, char **argv)
 	s.awake = sleeper_key(argc, argv, "awake", 0) != 0;
 	s.silence_ms = sleeper_key(argc, argv, "silence", 5000);
 	s.busy = sleeper_key(argc, argv, "busy", 0) != 0;
+	s.hesitates = sleeper_key(argc, argv, "hesitate", 0) != 0;
 	signal(SIGTERM, sleeper_on_signal);
 	signal(SIGINT, sleeper_on_signal);
 	if (sleeper_setup(&s) != 0)
