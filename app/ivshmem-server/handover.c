@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "fdmsg.h"
 #include "handover.h"
 #include "log.h"
 
@@ -44,25 +45,13 @@ struct ivshmem_handover_giving {
 static int
 ivshmem_handover_send(int fd, const char *line, int file)
 {
-	union {
-		char raw[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
+	union ivshmem_fdmsg control = { 0 };
 	struct iovec data = { .iov_base = (void *)(uintptr_t)line, .iov_len = strlen(line) };
 	struct msghdr msg = { .msg_iov = &data, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
 	int tries = 0;
 	ssize_t len;
 
-	if (file >= 0) {
-		msg.msg_control = control.raw;
-		msg.msg_controllen = sizeof(control.raw);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(file));
-		memcpy(CMSG_DATA(cmsg), &file, sizeof(file));
-	}
+	ivshmem_fdmsg_add(&msg, &control, file);
 	for (;;) {
 		len = sendmsg(fd, &msg, MSG_NOSIGNAL);
 		if (len >= 0)

@@ -21,6 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fdmsg.h"
 #include "log.h"
 #include "notify.h"
 
@@ -51,29 +52,17 @@ static int
 ivshmem_notify_send(const char *text, int fd, int flags)
 {
 	const struct timeval wait = { .tv_sec = IVSHMEM_NOTIFY_WAIT_S };
-	union {
-		char raw[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
+	union ivshmem_fdmsg control = { 0 };
 	struct sockaddr_un address;
 	struct iovec data = { .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text) };
 	struct msghdr msg = { .msg_name = &address, .msg_iov = &data, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
 	int error = 0;
 	int sock;
 
 	msg.msg_namelen = ivshmem_notify_address(&address);
 	if (msg.msg_namelen == 0)
 		return 0;
-	if (fd >= 0) {
-		msg.msg_control = control.raw;
-		msg.msg_controllen = sizeof(control.raw);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
+	ivshmem_fdmsg_add(&msg, &control, fd);
 	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return -errno;

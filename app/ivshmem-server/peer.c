@@ -24,6 +24,7 @@
 #include "ivshmem_atomic.h"
 #include "ivshmem_proto.h"
 
+#include "fdmsg.h"
 #include "peer.h"
 #include "state.h"
 
@@ -144,25 +145,13 @@ ivshmem_peer_untell(struct ivshmem_peer *peer, uint32_t slot, uint32_t id)
 static int
 ivshmem_peer_send(const struct ivshmem_peer *peer, int64_t value, int fd)
 {
-	union {
-		char raw[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
+	union ivshmem_fdmsg control = { 0 };
 	uint64_t wire = htole64((uint64_t)value);
 	struct iovec data = { .iov_base = &wire, .iov_len = IVSHMEM_PROTO_MSG_LEN };
 	struct msghdr msg = { .msg_iov = &data, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
 	ssize_t len;
 
-	if (fd >= 0) {
-		msg.msg_control = control.raw;
-		msg.msg_controllen = sizeof(control.raw);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
+	ivshmem_fdmsg_add(&msg, &control, fd);
 	do {
 		len = sendmsg(peer->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (len < 0 && errno == EINTR);

@@ -25,6 +25,12 @@
 #include "ivshmem_rxtx.h"
 #include "ivshmem_transport.h"
 
+/* Of a port that announces an address which is another's. */
+struct ivshmem_conflict {
+	uint32_t life;		/* that was counted last */
+	uint32_t logged;	/* when, s; 0 = never */
+};
+
 struct ivshmem_dev {
 	struct rte_eth_dev_data *data;
 	struct ivshmem_transport transport;
@@ -70,7 +76,7 @@ struct ivshmem_dev {
 	uint64_t backstop_wakes;
 	uint64_t fdb_aged_ms;		/* when the forwarding database was aged last */
 	uint32_t *lives;		/* of each port, as seen last; 0 = not yet */
-	uint32_t *conflicts;		/* of each port: the life whose conflict was told */
+	struct ivshmem_conflict *conflicts;	/* of each port */
 	uint16_t *list;			/* for the link: rings of an Rx queue */
 	uint64_t *xstats_base;		/* of rings and ports, at the last reset */
 };

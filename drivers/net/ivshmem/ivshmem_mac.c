@@ -6,8 +6,8 @@
  * Ethernet addresses: the port's own one, and who of the others announced which.
  *
  * An address has one owner. The port that was seen with it first keeps it while it runs; of two
- * seen at once it is the lower slot. Another that announces it is counted and logged, once each
- * life.
+ * seen at once it is the lower slot. Another that announces it is counted once each life, and
+ * logged at most once a minute: it may have many lives.
  *
  * Threads: alarm thread and the application's control thread, under dev->lock.
  * Trust: a peer's configuration was bounded by ivshmem_peer_look(); what it says is its own affair.
@@ -23,6 +23,7 @@
 #include "ivshmem_log.h"
 
 #define IVSHMEM_MAC_WATCH_MS	10u
+#define IVSHMEM_CONFLICT_LOG_S	60u
 
 /* Stable over restarts: a hash (FNV-1a) of the region's uuid and the slot, locally administered. */
 static void
@@ -119,12 +120,16 @@ static void
 ivshmem_mac_conflict(struct ivshmem_dev *dev, const uint8_t *mac, const struct ivshmem_peer *peer,
 		     uint32_t owner)
 {
-	uint32_t *told = &dev->conflicts[peer->slot];
+	struct ivshmem_conflict *told = &dev->conflicts[peer->slot];
+	const uint32_t now = ivshmem_now_ms() / 1000;
 
-	if (*told == peer->life)
+	if (told->life == peer->life)
 		return;
-	*told = peer->life;
+	told->life = peer->life;
 	dev->mac_conflicts++;
+	if (told->logged != 0 && now - told->logged < IVSHMEM_CONFLICT_LOG_S)
+		return;
+	told->logged = now;
 	IVSHMEM_LOG(WARNING, "%s: port %" PRIu32 " announces address " RTE_ETHER_ADDR_PRT_FMT
 		    ", which is port %" PRIu32 "'s: frames for it go to the latter; give one of "
 		    "them another address", dev->data->name, peer->slot, mac[0], mac[1], mac[2],
