@@ -69,7 +69,7 @@ class Victim(pair.Driven):
     def counts(self):
         return self.do('counts')
 
-    def moves(self, key, more=100, seconds=60):
+    def moves(self, key, more=100, seconds=150):
         """Waits until a count has gone up that much."""
         first = self.counts()[key]
         try:
