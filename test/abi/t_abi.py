@@ -14,6 +14,7 @@ import lab
 HERE = Path(__file__).resolve().parent
 DRIVER = lab.ROOT / 'drivers' / 'net' / 'ivshmem'
 ABI = DRIVER / 'ivshmem_abi.h'
+HEADERS = ('ivshmem_abi.h', 'ivshmem_proto.h', 'ivshmem_regs.h')
 STRICT = ['-Wall', '-Wextra', '-Werror', '-pedantic', '-I', str(DRIVER)]
 NEED_M32 = 'the compiler has no -m32; on Debian 12: apt-get install gcc-12-multilib'
 WRITERS = {'formatter', 'server', 'owner', 'producer', 'consumer', '-'}
@@ -33,8 +34,7 @@ def dump(*flags):
         program = Path(work) / 'layout'
         ok, said = compile_c(['-std=c11', '-O0', *flags, *STRICT, HERE / 'layout.c',
                               '-o', program])
-        lab.check(ok, f'layout.c does not compile with {flags}\n{said}\n'
-                  + (NEED_M32 if '-m32' in flags else ''))
+        lab.check(ok, f'layout.c does not compile with {flags}\n{said}')
         return subprocess.run([program], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
@@ -50,8 +50,44 @@ def golden_64():
     same(dump('-m64'), (HERE / 'layout.golden').read_text(), '64 bit')
 
 
+def assertions(golden):
+    """layout.golden as C that compiles where each of its lines is true."""
+    made = [f'#include "{header}"' for header in HEADERS]
+    struct = None
+    for line in golden.splitlines():
+        constant = re.fullmatch(r'(\w+) = (0x[0-9a-f]+)', line)
+        head = re.fullmatch(r'\w+: (struct \w+), (\d+) bytes', line)
+        row = re.fullmatch(r' *(\d+) +(\d+) (\w+)', line)
+        if constant:
+            claims = [f'(uint64_t)({constant[1]}) == {constant[2]}ull']
+        elif head:
+            struct = head[1]
+            claims = [f'sizeof({struct}) == {head[2]}']
+        elif row:
+            claims = [f'offsetof({struct}, {row[3]}) == {row[1]}',
+                      f'sizeof((({struct} *)0)->{row[3]}) == {row[2]}']
+        else:
+            lab.check(not line, f'layout.golden: what is this: {line!r}')
+            claims = []
+        made += [f'_Static_assert({claim}, "{line.strip()}");' for claim in claims]
+    return '\n'.join(made) + '\n'
+
+
 def golden_32():
-    same(dump('-m32'), (HERE / 'layout.golden').read_text(), '32 bit')
+    """By the compiler alone: not every 64 bit kernel runs 32 bit programs."""
+    def compiles(golden):
+        return compile_c(['-x', 'c', '-std=c11', '-m32', *STRICT, '-fsyntax-only', '-'],
+                         text=assertions(golden))
+
+    golden = (HERE / 'layout.golden').read_text()
+    ok, said = compiles(golden)
+    lab.check(ok, f'32 bit differs from layout.golden\n{said}\n{NEED_M32}')
+    for right, wrong in (('8    2 major', '8    4 major'), ('10    2 minor', '12    2 minor'),
+                         ('superblock_shm, 256', 'superblock_shm, 248'),
+                         ('PORTS_MIN = 0x2', 'PORTS_MIN = 0x3')):
+        lab.check(golden.count(right) == 1, f'layout.golden has no {right!r}')
+        ok, said = compiles(golden.replace(right, wrong))
+        lab.check(not ok and 'static assertion failed' in said, f'{wrong!r} is not found\n{said}')
 
 
 def golden_any_line_size():
@@ -117,7 +153,7 @@ def tables_are_the_structs():
 def every_constant_is_golden():
     """layout.c prints all the constants there are."""
     golden = set(re.findall(r'^(\w+) = ', (HERE / 'layout.golden').read_text(), re.M))
-    for header in ('ivshmem_abi.h', 'ivshmem_proto.h', 'ivshmem_regs.h'):
+    for header in HEADERS:
         text = re.sub(r'/\*.*?\*/', '', (DRIVER / header).read_text(), flags=re.S)
         names = set(re.findall(r'^#define (\w+)[ \t]+\S', text, re.M))
         names |= set(re.findall(r'^\t(IVSHMEM_\w+) = ', text, re.M))
@@ -140,7 +176,7 @@ def every_struct_is_golden():
 
 def header_alone():
     """Each language and word size takes the header as the only include."""
-    for header in ('ivshmem_abi.h', 'ivshmem_proto.h', 'ivshmem_regs.h'):
+    for header in HEADERS:
         for compiler, lang, stds in (('gcc', 'c', ('c11', 'gnu17')), ('clang', 'c', ('c11',)),
                                      ('g++', 'c++', ('c++17',)), ('clang++', 'c++', ('c++17',))):
             for std in stds:
