@@ -72,14 +72,15 @@ def parse(text, need=None):
     return Work(text, match[1], size, burst, wires.Setup(queues, size > BIG), need or {})
 
 
-def plan(mode):
-    """The works of a mode."""
+def plan(mode, pairs=None):
+    """The works of a mode; pairs: where targets stand, when not as many as the mode has."""
     rivals, others, _ = EFFORT[mode]
+    rivals = pairs or rivals
     core = {**dict.fromkeys(SUBJECTS + RIVALS, rivals), **dict.fromkeys(OTHERS, others)}
     found = [parse(name, dict(core)) for name in MAIN[mode]]
     for name in SIDE[mode]:
-        pairs = rivals if name.endswith('-b1') else SIDE_PAIRS
-        found.append(parse(name, dict.fromkeys(SUBJECTS + RIVALS, pairs)))
+        need = rivals if name.endswith('-b1') else SIDE_PAIRS
+        found.append(parse(name, dict.fromkeys(SUBJECTS + RIVALS, need)))
     for name in TIMED[mode]:
         found.append(parse(name, dict.fromkeys(
             SUBJECTS + RIVALS + ['virtio', 'vhost', 'bare'], rivals)))
