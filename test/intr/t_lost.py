@@ -6,7 +6,8 @@
   ivshmem-sleeper ping busy=1 --- server --- ivshmem-sleeper pong hesitate=1
 
 One side polls and answers after random gaps of 0 to 2 us, while the other arms after such a gap:
-what is published then is seen by the second look, or rung for. One frame is under way, so that nothing else wakes.
+what is published then is seen by the second look, or rung for. One frame is under way, so that
+nothing else wakes.
 The model (test/model) says that each part is needed; this says that the code is what it models.
 """
 

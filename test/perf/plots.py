@@ -73,7 +73,8 @@ def _swept(text):
 
 def sweep_of(document):
     """What is swept, such as 'ivshmem,ring='; None when the run is no sweep."""
-    texts = dict.fromkeys(text for result in document.get('results', ()) for text in result['rates'])
+    results = document.get('results', ())
+    texts = dict.fromkeys(text for result in results for text in result['rates'])
     stems = {_swept(text)[0] for text in texts}
     return stems.pop() if len(texts) >= 3 and len(stems) == 1 else None
 
