@@ -174,7 +174,7 @@ ivshmem_tx_gather(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 			const uint32_t part = RTE_MIN(len - filled, segment->data_len - taken);
 
 			ivshmem_copy(data + filled,
-				     rte_pktmbuf_mtod_offset(segment, const uint8_t *, taken), part);
+				     rte_pktmbuf_mtod_offset(segment, const void *, taken), part);
 			filled += part;
 			taken += part;
 			if (taken == segment->data_len) {
