@@ -268,9 +268,9 @@ ivshmem_intr_start(struct rte_eth_dev *eth_dev)
 		ivshmem_intr_stop(eth_dev);
 		return ret;
 	}
-	if (want->rxq != 0)
-		IVSHMEM_LOG(INFO, "%s: Rx interrupts: %u queues, %" PRIu32 " of them with a vector "
-			    "of their own, the others by vector 0", eth_dev->data->name,
+	if (want->rxq != 0 && cnt < queue_cnt)
+		IVSHMEM_LOG(NOTICE, "%s: Rx interrupts: %u queues, %" PRIu32 " of them with a "
+			    "vector of their own, the others share vector 0", eth_dev->data->name,
 			    queue_cnt, cnt);
 	return 0;
 }
