@@ -90,8 +90,11 @@ drive_port_start(struct drive *drive, uint16_t port)
 	struct rte_eth_dev_info info;
 	int ret = rte_eth_dev_info_get(port, &info);
 
-	if (ret == 0)
+	if (ret == 0) {
+		/* as testpmd does by itself */
+		conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 		ret = rte_eth_dev_configure(port, 1, 1, &conf);
+	}
 	if (ret == 0)
 		ret = rte_eth_rx_queue_setup(port, 0, DRIVE_DESC, SOCKET_ID_ANY, NULL,
 					     drive->pool);

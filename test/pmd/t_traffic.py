@@ -64,6 +64,14 @@ def imix():
     both_ways('imix', pair.Region(queues=4), ['--sizes', 'imix', '--queues', 4], 100000)
 
 
+def fast_free():
+    """MBUF_FAST_FREE: plain frames, and plain ones among chains."""
+    wish = ['--offloads', 'fast-free']
+    both_ways('fast-free', pair.Region(), ['--sizes', '60-1518', *wish], 50000)
+    both_ways('fast-free-chains', pair.Region(), ['--sizes', '60-9618', '--segments', '1-3', *wish],
+              20000)
+
+
 def region_1_mib():
     both_ways('1m', pair.Region('1M'), ['--sizes', '60-9618', '--segments', '1-5'], 20000)
 
@@ -124,6 +132,6 @@ def hugepages_are_back():
 
 
 FREE = lab.hugepages_free()
-lab.main(any_size_1_queue, any_size_4_queues, any_size_8_queues, small_mbufs, ten_million, imix,
+lab.main(any_size_1_queue, any_size_4_queues, any_size_8_queues, small_mbufs, ten_million, imix, fast_free,
          region_1_mib, region_2_mib, region_1_gib, odd_geometry, through_a_server,
          through_a_server_1_mib, through_a_server_1_gib, slow_receiver, hugepages_are_back)

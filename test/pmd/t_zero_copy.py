@@ -19,6 +19,7 @@ import pair
 
 Z = ['zero_copy=1']
 COPYBREAK = 256
+FAST_FREE = 1 << 16     # RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
 MIXED = ['--sizes', '60-1518']
 JUMBO = ['--sizes', '60-9618', '--segments', '1-5']
 
@@ -47,6 +48,52 @@ def both_ways(name, modes, options, count=20000, memory=128, **geometry):
 def any_mode_with_any():
     for name, modes in (('zz', (Z, Z)), ('zc', (Z, [])), ('cz', ([], Z))):
         both_ways(name, modes, MIXED)
+
+
+def fast_free():
+    """MBUF_FAST_FREE is for ports that copy, whose peer may lend or pass on what they send."""
+    for name, modes in (('cc', ([], [])), ('zc', (Z, []))):
+        echoed(f'fast-free-{name}', modes, MIXED, 16, ['--offloads', 'fast-free'])
+    region = pair.Region()
+    gen, sink = (pair.Traffic(f'fast-free-{role}', role, region.vdev(*mode), '--wait', 30,
+                              '--quiet', *more)
+                 for role, mode, more in (
+                     ('gen', [], ['--count', 20000, '--offloads', 'fast-free', *MIXED]),
+                     ('sink', Z, [])))
+    reports = gen.report(), sink.report()
+    for report in reports:
+        pair.check_clean(report)
+    lab.check(xstats(reports[1])['rx_lent'] > reports[0]['totals']['sent'] / 2, 'nothing lent')
+    for mode, offered in (([], True), (Z, False)):
+        shell = pair.Shell('offers', region.vdev(*mode))
+        lab.check((shell.do('info 0')['tx_offloads'] & FAST_FREE != 0) == offered,
+                  f'{mode}: MBUF_FAST_FREE offered: {not offered}')
+        shell.quit()
+    region.remove()
+
+
+def loans_to_a_port_with_fast_free():
+    """testpmd asks for it by itself, and sends lent frames through a port that copies."""
+    near, far = pair.Region(), pair.Region()
+    pmd = lab.Testpmd('fast-free-pmd', ['--vdev=' + near.vdev(*Z, 'port=1'),
+                                        '--vdev=net_ivshmem1,' + far.args('port=1')], memory=192)
+    lab.check('MBUF_FAST_FREE' in pmd.command('show port 1 tx_offload configuration'),
+              'testpmd did not ask for MBUF_FAST_FREE')
+    pmd.command('set fwd io')
+    pmd.command('start')
+    gen, sink = (pair.Traffic(f'fast-free-{role}', role, region.vdev('port=0'), '--wait', 30,
+                              '--quiet', *more)
+                 for role, region, more in (
+                     ('gen', near, ['--count', 20000, '--rate', 50000, *MIXED]),
+                     ('sink', far, [])))
+    reports = gen.report(), sink.report()
+    for report in reports:
+        pair.check_clean(report)
+    lab.check(reports[1]['totals']['received'] == 20000, f'{reports[1]["totals"]}')
+    lab.check(pmd.xstats(0)['rx_lent'] > 10000, 'most loans did not come back')
+    pmd.quit()
+    near.remove()
+    far.remove()
 
 
 def chains():
@@ -94,12 +141,12 @@ def two_million():
     region.remove()
 
 
-def echoed(name, modes, sizes, burst):
+def echoed(name, modes, sizes, burst, more=()):
     region = pair.Region()
     ping = pair.Traffic(f'{name}-ping', 'ping', region.vdev(*modes[0], 'port=0'), '--wait', 30,
                         '--quiet', '--count', 5000, '--burst', burst, *sizes)
     echo = pair.Traffic(f'{name}-echo', 'echo', region.vdev(*modes[1], 'port=1'), '--wait', 30,
-                        '--quiet', *sizes)
+                        '--quiet', *sizes, *more)
     there = ping.report()
     echo.proc.send_signal(signal.SIGTERM)
     back = echo.report()
@@ -241,6 +288,7 @@ def hugepages_are_back():
 
 
 FREE = lab.hugepages_free()
-lab.main(any_mode_with_any, chains, several_queues, small_region, small_frames,
-         small_frames_in_pieces, two_million, passed_on, chains_passed_on, sink_killed, gen_killed,
-         odd_addresses, too_many_queues, hugepages_are_back)
+lab.main(any_mode_with_any, fast_free, loans_to_a_port_with_fast_free, chains, several_queues,
+         small_region, small_frames, small_frames_in_pieces, two_million, passed_on,
+         chains_passed_on, sink_killed, gen_killed, odd_addresses, too_many_queues,
+         hugepages_are_back)

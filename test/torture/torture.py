@@ -314,7 +314,7 @@ def lost(xstats):
 
 
 def copy(name):
-    return wire(name)
+    return wire(name, [*MIXED, '--offloads', 'fast-free'])
 
 
 def chains(name):

@@ -50,7 +50,8 @@ ivshmem_frame_max(const struct ivshmem_layout *layout)
 static int
 ivshmem_infos_get(struct rte_eth_dev *eth_dev, struct rte_eth_dev_info *info)
 {
-	const struct ivshmem_layout *layout = &ivshmem_dev(eth_dev)->layout;
+	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	const struct ivshmem_layout *layout = &dev->layout;
 	const struct rte_eth_desc_lim desc_lim = {
 		.nb_max = IVSHMEM_ABI_RING_MAX,
 		.nb_min = IVSHMEM_ABI_RING_MIN,
@@ -68,6 +69,8 @@ ivshmem_infos_get(struct rte_eth_dev *eth_dev, struct rte_eth_dev_info *info)
 	info->max_mac_addrs = 1;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
 	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (!dev->zero_copy)	/* else mbufs wait for their buffers, or are loans */
+		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	info->rx_desc_lim = desc_lim;
 	info->tx_desc_lim = desc_lim;
 	info->default_rxportconf.ring_size = ivshmem_desc_default(layout);

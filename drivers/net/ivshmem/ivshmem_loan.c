@@ -18,6 +18,8 @@
 
 RTE_DEFINE_PER_LCORE(struct ivshmem_loan_batch, ivshmem_loan_batch);
 
+struct ivshmem_u32 ivshmem_loans_seen;
+
 void
 ivshmem_loans_free(struct ivshmem_loans *loans)
 {
@@ -52,6 +54,7 @@ ivshmem_loans_create(uint32_t ring_cnt, uint32_t cnt, unsigned int socket)
 		ivshmem_loans_free(loans);
 		return NULL;
 	}
+	ivshmem_store32(&ivshmem_loans_seen, 1);
 	rte_spinlock_init(&loans->lock);
 	loans->cnt = cnt;
 	for (uint32_t i = 0; i < cnt; i++) {

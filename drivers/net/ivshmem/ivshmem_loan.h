@@ -59,6 +59,8 @@ struct ivshmem_loan_batch {
 
 RTE_DECLARE_PER_LCORE(struct ivshmem_loan_batch, ivshmem_loan_batch);
 
+extern struct ivshmem_u32 ivshmem_loans_seen;	/* 1: a port of the process lends, or did */
+
 /* Of one Rx queue; outlives it while loans are out. */
 struct ivshmem_loans {
 	rte_spinlock_t lock;

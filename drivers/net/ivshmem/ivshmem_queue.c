@@ -178,7 +178,6 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	const struct ivshmem_layout *layout = &dev->layout;
 	struct ivshmem_txq *txq;
 
-	RTE_SET_USED(conf);
 	txq = rte_zmalloc_socket("ivshmem_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE, socket);
 	if (txq == NULL)
 		return -ENOMEM;
@@ -201,6 +200,10 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	txq->slot = dev->port.slot;
 	txq->queue_id = queue;
 	txq->desc_cnt = desc_cnt;
+	/* a segment drops frames without a look at their segments */
+	txq->fast_free = layout->port_cnt == IVSHMEM_ABI_PORTS_MIN &&
+		((conf->offloads | eth_dev->data->dev_conf.txmode.offloads) &
+		 RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	return 0;
 }
 

@@ -195,6 +195,7 @@ ivshmem_tx_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, const struct 
 {
 	const uint32_t pieces = ivshmem_tx_pieces(txq, dest, mbuf);
 
+	txq->odd = true;
 	if (pieces == 0)
 		return 0;
 	if (ivshmem_tx_room(dest, pieces) < pieces)
@@ -206,6 +207,10 @@ ivshmem_tx_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, const struct 
 void
 ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t cnt)
 {
+	if (txq->fast_free && !txq->odd && cnt != 0 && ivshmem_load32(&ivshmem_loans_seen) == 0) {
+		rte_mempool_put_bulk(bufs[0]->pool, (void **)bufs, cnt);
+		return;
+	}
 	ivshmem_loan_batch_begin();
 	if (txq->stats.passed != txq->passed_seen)	/* some of them, since the last burst */
 		ivshmem_tx_free_bulk(bufs, cnt, true);
@@ -213,6 +218,7 @@ ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t cnt)
 		ivshmem_tx_free_bulk(bufs, cnt, false);
 	ivshmem_loan_batch_end();
 	txq->passed_seen = txq->stats.passed;
+	txq->odd = false;
 }
 
 uint32_t
@@ -223,10 +229,12 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	struct ivshmem_entry_shm *const entries = dest->ring.entries;
 	const struct ivshmem_tx_template words = ivshmem_tx_template(txq, dest);
 	const uint32_t mask = dest->ring.size - 1;
-	const uint32_t len_max = txq->room;
+	const bool lends = dest->ring.ret_cnt != 0;
+	const uint32_t small = lends ? dest->ring.copybreak : IVSHMEM_FRAME_MAX;
+	const uint32_t len_max = RTE_MIN(small, txq->room);
 	const uint32_t buf_len = txq->buf_len;
 	const uint32_t buf_end = dest->buf_first + dest->cycle_cnt;
-	uint32_t room;
+	uint32_t room = 1;
 	uint32_t buf = dest->buf_next;
 	uint8_t *data = ivshmem_tx_data(txq, buf);
 	uint32_t next = dest->next;
@@ -234,9 +242,10 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	uint64_t bytes = 0;
 	uint32_t done;
 
-	if (dest->ring.ret_cnt != 0)
-		return ivshmem_tx_fill_lend(txq, dest, bufs, cnt);
-	room = ivshmem_tx_room(dest, cnt);
+	if (!lends)
+		room = ivshmem_tx_room(dest, cnt);
+	else if (cnt != 0 && bufs[0]->data_len <= small)
+		room = ivshmem_tx_lend_room(dest, cnt);
 	for (done = 0; done < cnt; done++) {
 		const struct rte_mbuf *mbuf = bufs[done];
 		const uint32_t len = mbuf->data_len;
@@ -253,6 +262,8 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 			}
 			next++;
 			room--;
+		} else if (lends) {
+			break;
 		} else {
 			uint32_t pieces;
 
@@ -275,6 +286,10 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	dest->next = next;
 	dest->frames += frames;
 	dest->bytes += bytes;
+	if (lends && done < cnt && room != 0) {
+		txq->odd = true;
+		done += ivshmem_tx_fill_lend(txq, dest, bufs + done, cnt - done);
+	}
 	return done;
 }
 

@@ -70,8 +70,7 @@ ivshmem_tx_lend_left(const struct ivshmem_dest *dest)
 	return RTE_MIN(places, ivshmem_flight_room(&dest->flight));
 }
 
-/* The same, after a look at the consumer if it is fewer than wanted, or as returns gather. */
-static inline uint32_t
+uint32_t
 ivshmem_tx_lend_room(struct ivshmem_dest *dest, uint32_t want)
 {
 	const bool low = ivshmem_tx_lend_left(dest) < want;
@@ -241,8 +240,8 @@ ivshmem_tx_small(struct ivshmem_txq *txq, struct ivshmem_dest *dest, const struc
 	};
 
 	ivshmem_tx_put(dest, &desc);
-	rte_memcpy(ivshmem_tx_data(txq, desc.buf), rte_pktmbuf_mtod(mbuf, const void *),
-		   mbuf->data_len);
+	ivshmem_copy(ivshmem_tx_data(txq, desc.buf), rte_pktmbuf_mtod(mbuf, const void *),
+		     mbuf->data_len);
 	dest->next++;
 }
 
