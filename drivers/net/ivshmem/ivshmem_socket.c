@@ -11,6 +11,7 @@
  * Invariants:
  *  K1. Nobody waits for an eventfd that a peer has emptied, filled or made a blocking one.
  *  K2. Vector 0 is read by EAL's interrupt thread, the others by whoever waits for the queue.
+ *  K3. Messages are taken under the lock: a start waits for them beside the heartbeat's look.
  * Threads: the application's control thread, EAL's interrupt thread; ring() from any.
  */
 
@@ -23,6 +24,7 @@
 #include <rte_cycles.h>
 #include <rte_interrupts.h>
 #include <rte_malloc.h>
+#include <rte_spinlock.h>
 
 #include "ivshmem_client.h"
 #include "ivshmem_log.h"
@@ -34,6 +36,7 @@
 #define IVSHMEM_VECTORS_EACH	(1u + IVSHMEM_ABI_QUEUES_MAX)
 
 struct ivshmem_socket {
+	rte_spinlock_t lock;		/* K3 */
 	struct ivshmem_client client;	/* fd -1 when the server is gone */
 	struct ivshmem_vectors vectors;
 	struct rte_intr_handle *intr;	/* vector 0 while we listen */
@@ -41,9 +44,8 @@ struct ivshmem_socket {
 
 /* Take what the server says: eventfds, of the own port and of others. */
 static void
-ivshmem_socket_tick(struct ivshmem_transport *transport)
+ivshmem_socket_take(struct ivshmem_socket *sock)
 {
-	struct ivshmem_socket *sock = transport->front;
 	struct ivshmem_client_event event;
 	struct ivshmem_fault fault;
 	int ret;
@@ -61,6 +63,16 @@ ivshmem_socket_tick(struct ivshmem_transport *transport)
 			ivshmem_client_close(&sock->client);
 		}
 	}
+}
+
+static void
+ivshmem_socket_tick(struct ivshmem_transport *transport)
+{
+	struct ivshmem_socket *sock = transport->front;
+
+	rte_spinlock_lock(&sock->lock);
+	ivshmem_socket_take(sock);
+	rte_spinlock_unlock(&sock->lock);
 }
 
 static bool
