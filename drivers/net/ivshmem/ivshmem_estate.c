@@ -109,7 +109,7 @@ ivshmem_estate_leave(const char *name, struct ivshmem_loans **tables, uint32_t c
 		tables[i] = NULL;
 	}
 	ivshmem_estate_list(estate);
-	estate->home = ivshmem_estate_out(estate) == 0;
+	estate->home = pool == NULL && ivshmem_estate_out(estate) == 0;
 	ivshmem_estate_settle(estate);
 }
 
