@@ -153,8 +153,9 @@ ivshmem_rx_frame(struct ivshmem_rxq *rxq, struct ivshmem_consumer *ring, uint32_
 		*idx = chain.end;
 		return IVSHMEM_RX_DROPPED;
 	}
-	lend = ring->ret_cnt != 0 && ivshmem_rx_may_lend(rxq, ring, &chain.descs[0], chain.len,
-						       chain.pieces);
+	/* without scattered Rx the application knows of no chains: one is copied into one mbuf */
+	lend = ring->ret_cnt != 0 && (chain.pieces == 1 || rxq->dev->data->scattered_rx) &&
+		ivshmem_rx_may_lend(rxq, ring, &chain.descs[0], chain.len, chain.pieces);
 	if (lend ? !ivshmem_rx_lend(rxq, ring, &chain, head) :
 	    !ivshmem_rx_copy(rxq, &chain, head)) {
 		rxq->stats.nombuf++;
