@@ -220,6 +220,7 @@ ivshmem_pci_attach(struct rte_eth_dev *eth_dev, const char *args, struct ivshmem
 		.front = device,
 		.base = shm->base != NULL ? shm->base : bar->addr,
 		.len = bar->len,
+		.wc = shm->base != NULL,
 	};
 	int ret;
 

@@ -50,6 +50,7 @@ struct ivshmem_producer {
 	uint32_t yours;		/* adopted epoch, 0 = none */
 	bool ready;
 	bool violated;
+	bool wc;		/* the region may be mapped write-combining */
 	uint32_t backoff;	/* polls to let pass before the next BUMP's session */
 	uint32_t backoff_cnt;
 	uint64_t desc_off;
@@ -76,6 +77,7 @@ struct ivshmem_consumer {
 	uint32_t yours;
 	bool ready;
 	bool violated;
+	bool wc;		/* the region may be mapped write-combining */
 	uint32_t backoff;
 	uint32_t backoff_cnt;
 	const uint8_t *section;	/* the producer's */
@@ -93,6 +95,17 @@ struct ivshmem_consumer {
 	uint64_t bad_dir;	/* impossible ring sizes or offsets seen */
 	uint64_t lost;		/* descriptors that an earlier producer took away */
 };
+
+/*
+ * Before a store that publishes earlier ones. The region may be mapped write-combining, shm=: there
+ * a release orders nothing on x86.
+ */
+static inline void
+ivshmem_ring_order(bool wc)
+{
+	if (wc)
+		ivshmem_fence_full();
+}
 
 static inline uint64_t
 ivshmem_ring_word(uint32_t epoch, uint32_t idx)
@@ -170,6 +183,7 @@ static inline void
 ivshmem_producer_publish(struct ivshmem_producer *end, uint32_t prod)
 {
 	end->prod = prod;
+	ivshmem_ring_order(end->wc);
 	ivshmem_store64_release(&end->own->pw, ivshmem_ring_word(end->mine, prod));	/* P1 */
 }
 
@@ -212,6 +226,7 @@ ivshmem_consumer_return(struct ivshmem_consumer *end, uint32_t cookie)
 static inline void
 ivshmem_consumer_publish_returns(struct ivshmem_consumer *end)
 {
+	ivshmem_ring_order(end->wc);
 	ivshmem_store64_release(&end->own->rw, ivshmem_ring_word(end->mine, end->ret));	/* P7 */
 }
 
@@ -228,6 +243,7 @@ static inline void
 ivshmem_consumer_release(struct ivshmem_consumer *end, uint32_t cons)
 {
 	end->cons = cons;
+	ivshmem_ring_order(end->wc);
 	ivshmem_store64_release(&end->own->cw, ivshmem_ring_word(end->mine, cons));	/* P2 */
 }
 

@@ -65,8 +65,10 @@ ivshmem_producer_start(struct ivshmem_producer *end, void *section, uint64_t des
 		ivshmem_store64(&own->prev, prev);
 		ivshmem_store32(&own->prev_yours, prev_yours);
 	}
+	ivshmem_ring_order(end->wc);
 	ivshmem_store32_release(&own->dir_epoch, end->mine);			/* P4 */
 	ivshmem_store32_release(&own->yours, 0);	/* after prev_yours, before pw */
+	ivshmem_ring_order(end->wc);
 	ivshmem_store64_release(&own->pw, ivshmem_ring_word(end->mine, 0));	/* P1 */
 	ivshmem_fence_release();	/* S2 */
 
@@ -180,7 +182,9 @@ ivshmem_producer_adopt(struct ivshmem_producer *end)
 	end->prod = 0;
 	end->cons = 0;
 	end->ready = false;
+	ivshmem_ring_order(end->wc);
 	ivshmem_store64_release(&own->pw, ivshmem_ring_word(end->mine, 0));	/* P1 */
+	ivshmem_ring_order(end->wc);
 	ivshmem_store32_release(&own->yours, end->yours);			/* P3 */
 }
 
@@ -217,8 +221,10 @@ ivshmem_consumer_start(struct ivshmem_consumer *end)
 			IVSHMEM_RETURN_COPY);
 	if ((uint32_t)prev != 0)	/* S4 */
 		ivshmem_store64(&own->prev, prev);
+	ivshmem_ring_order(end->wc);
 	ivshmem_store32_release(&own->dir_epoch, end->mine);			/* P4 */
 	ivshmem_store64_release(&own->rw, ivshmem_ring_word(end->mine, 0));
+	ivshmem_ring_order(end->wc);
 	ivshmem_store64_release(&own->cw, ivshmem_ring_word(end->mine, 0));	/* P2 */
 	if (end->stale == 0)
 		ivshmem_store32_release(&own->clear, 1);
@@ -335,6 +341,7 @@ ivshmem_consumer_adopt(struct ivshmem_consumer *end, const struct ivshmem_layout
 	end->out_max = (flight < end->ret_cnt ? flight : end->ret_cnt) / 2;
 	ivshmem_consumer_end_session(end);
 	ivshmem_store64_release(&own->rw, ivshmem_ring_word(end->mine, 0));
+	ivshmem_ring_order(end->wc);
 	ivshmem_store64_release(&own->cw, ivshmem_ring_word(end->mine, 0));	/* P2 */
 	end->yours = epoch;
 	ivshmem_store32_release(&own->yours, epoch);				/* P3 */

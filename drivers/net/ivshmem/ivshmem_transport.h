@@ -54,6 +54,7 @@ struct ivshmem_transport {
 	uint32_t vectors;		/* that the port can hear; 0 = no interrupts at all */
 	uint32_t reach;			/* PCI: vectors of others that the device can ring */
 	enum ivshmem_owner_kind kind;
+	bool wc;			/* base may be mapped write-combining */
 };
 
 #endif /* IVSHMEM_TRANSPORT_H */
