@@ -67,6 +67,12 @@ class Region:
             self.section_off, self.section_len, self.ports, self.queues = words[9:13]
             self.prod_off, self.cons_off = words[20:22]
 
+    def section(self, slot):
+        """The bytes of a port's section."""
+        self._look()
+        start = self.section_off + slot * self.section_len
+        return self.map[start:start + self.section_len]
+
     def _end(self, off, slot, txq, rxq):
         index = ((1 - slot) * self.queues + txq) * self.queues + rxq
         return self.section_off + slot * self.section_len + off + index * 128

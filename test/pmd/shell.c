@@ -99,12 +99,17 @@ shell_option(int argc, char **argv, const char *key, uint64_t otherwise)
 	return otherwise;
 }
 
-/* configure PORT RXQ TXQ [mtu=N] [scatter=1] [segs=1] [lsc=1] [desc=N]: and its queues. */
+/*
+ * configure PORT RXQ TXQ [mtu=N] [scatter=1] [segs=1] [lsc=1] [desc=N] [source=1]: and its queues;
+ * source=1: Rx queues get the pool of "use".
+ */
 static int
 shell_configure(int argc, char **argv)
 {
 	const uint16_t port = shell_port(argv);
 	const uint16_t desc = shell_option(argc, argv, "desc", 1024);
+	struct rte_mempool *pool = shell_option(argc, argv, "source", 0) != 0 ? shell_source :
+		shell_pool;
 	struct rte_eth_conf conf = {
 		.rxmode.mtu = shell_option(argc, argv, "mtu", 0),
 		.rxmode.offloads = shell_option(argc, argv, "scatter", 0) != 0 ?
@@ -120,7 +125,7 @@ shell_configure(int argc, char **argv)
 		ret = rte_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_LSC, shell_on_link,
 						    NULL);
 	for (uint16_t i = 0; ret == 0 && i < ivshmem_number(argv[1]); i++)
-		ret = rte_eth_rx_queue_setup(port, i, desc, SOCKET_ID_ANY, NULL, shell_pool);
+		ret = rte_eth_rx_queue_setup(port, i, desc, SOCKET_ID_ANY, NULL, pool);
 	for (uint16_t i = 0; ret == 0 && i < ivshmem_number(argv[2]); i++)
 		ret = rte_eth_tx_queue_setup(port, i, desc, SOCKET_ID_ANY, NULL);
 	return ret;

@@ -16,6 +16,7 @@
 #include <rte_mempool.h>
 
 extern struct rte_mempool *shell_pool;
+extern struct rte_mempool *shell_source;	/* of "use"; NULL = shell_pool */
 
 /* Mbufs that drain, hold and take have; released all at once. */
 #define SHELL_HELD_MAX 65536u

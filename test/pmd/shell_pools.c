@@ -26,7 +26,7 @@ enum shell_kind {
 	SHELL_MIXED,		/* from the second segment on of the shell's pool */
 };
 
-static struct rte_mempool *shell_source;	/* NULL = the shell's own pool */
+struct rte_mempool *shell_source;
 static enum shell_kind shell_how;
 
 /* use [NAME]: frames that follow are made of this mempool; without a name of the shell's. */

@@ -260,6 +260,8 @@ def queues_and_descriptors():
         shell.refused(f'configure 0 1 1 desc={desc}')
     for queues in ('5 1', '1 5', '16 16'):
         shell.refused('configure 0 ' + queues)
+    for queues, text in (('0 1', '0 Rx queues and 1 Tx'), ('1 0', '1 Rx queues and 0 Tx')):
+        shell.refused('configure 0 ' + queues, text, 'one of each is needed')
     shell.do('configure 0 4 1')
     shell.do('start 0')
     shell.do('stop 0')

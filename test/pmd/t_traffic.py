@@ -132,6 +132,6 @@ def hugepages_are_back():
 
 
 FREE = lab.hugepages_free()
-lab.main(any_size_1_queue, any_size_4_queues, any_size_8_queues, small_mbufs, ten_million, imix, fast_free,
-         region_1_mib, region_2_mib, region_1_gib, odd_geometry, through_a_server,
+lab.main(any_size_1_queue, any_size_4_queues, any_size_8_queues, small_mbufs, ten_million, imix,
+         fast_free, region_1_mib, region_2_mib, region_1_gib, odd_geometry, through_a_server,
          through_a_server_1_mib, through_a_server_1_gib, slow_receiver, hugepages_are_back)

@@ -248,6 +248,7 @@ def killed_without():
     hands_over(a, b, region)
     os.kill(b.pid, signal.SIGKILL)
     b.kill()
+    a.link('down')
     stays_out(region, a, COUNT - 200)
     b = pair.Shell('killed-b2', region.vdev(*Z, 'port=1')).up()
     a.do('use')
@@ -257,6 +258,38 @@ def killed_without():
     a.do('use ' + POOL)
     passes(a, b, 300, 1000)
     end(region, a, b)
+
+
+def receiver_paused():
+    """Taken for dead by its silence, it still looks at what was lent to it."""
+    region = pair.Region()
+    a, b = two('paused', region)
+    hands_over(a, b, region)
+    os.kill(b.pid, signal.SIGSTOP)
+    a.link('down')
+    stays_out(region, a, COUNT - 200)
+    os.kill(b.pid, signal.SIGCONT)
+    a.link('up')
+    b.do('recv 0 0 1 50')       # b takes its part in the new session
+    stays_out(region, a, COUNT - 200)
+    b.do('release')
+    a.do('use')
+    a.meet(b)
+    is_home(a)
+    a.do('use ' + POOL)
+    passes(a, b, 300, 1000)
+    end(region, a, b)
+
+
+def not_for_rx():
+    """Mbufs whose buffers are pinned cannot have others attached: no Rx pool for zero_copy=1."""
+    region = pair.Region()
+    a = pair.Shell('rx-pool', region.vdev(*P))
+    a.do('pool 4095 2048')
+    a.do('use ' + POOL)
+    a.refused('configure 0 1 1 source=1', 'pinned external buffers', POOL)
+    a.quit()
+    region.remove()
 
 
 def sender_killed():
@@ -410,5 +443,5 @@ def hugepages_are_back():
 
 FREE = lab.hugepages_free()
 lab.main(sends, plain_receiver, starts_anew, fewer_queues, killed_with_server, killed_without,
-         sender_killed, closed_with_mbufs_out, arguments, flooded, many, many_chains, both_ways,
-         to_and_fro, hugepages_are_back)
+         receiver_paused, not_for_rx, sender_killed, closed_with_mbufs_out, arguments, flooded, many,
+         many_chains, both_ways, to_and_fro, hugepages_are_back)

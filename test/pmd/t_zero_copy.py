@@ -268,6 +268,19 @@ def odd_addresses():
     region.remove()
 
 
+def fewer_queues_than_before():
+    """A queue that was set up and never started is not there."""
+    region = pair.Region('16M', queues=4)
+    a, b = (pair.Shell(f'never-{side}', region.vdev(*Z)) for side in 'ab')
+    a.do('pool 4095 2048')
+    a.do_all(['configure 0 2 2', 'configure 0 1 1', 'start 0'])
+    b.up()
+    a.link('up')
+    a.exchange(b, length=1000)
+    pair.quit_all(a, b)
+    region.remove()
+
+
 def too_many_queues():
     """Each queue needs a return ring of its own."""
     region = pair.Region('2M', ring_size=32, queues=4)
@@ -290,5 +303,5 @@ def hugepages_are_back():
 FREE = lab.hugepages_free()
 lab.main(any_mode_with_any, fast_free, loans_to_a_port_with_fast_free, chains, several_queues,
          small_region, small_frames, small_frames_in_pieces, two_million, passed_on,
-         chains_passed_on, sink_killed, gen_killed, odd_addresses, too_many_queues,
-         hugepages_are_back)
+         chains_passed_on, sink_killed, gen_killed, odd_addresses, fewer_queues_than_before,
+         too_many_queues, hugepages_are_back)

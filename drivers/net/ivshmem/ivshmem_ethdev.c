@@ -31,11 +31,17 @@ static int
 ivshmem_configure(struct rte_eth_dev *eth_dev)
 {
 	const struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	const struct rte_eth_dev_data *data = eth_dev->data;
 
-	if (eth_dev->data->dev_conf.intr_conf.rxq != 0 && dev->transport.vectors == 0)
+	if (data->nb_rx_queues == 0 || data->nb_tx_queues == 0) {
+		IVSHMEM_LOG(ERR, "%s: %u Rx queues and %u Tx queues: one of each is needed, "
+			    "also for one way", data->name, data->nb_rx_queues, data->nb_tx_queues);
+		return -EINVAL;
+	}
+	if (data->dev_conf.intr_conf.rxq != 0 && dev->transport.vectors == 0)
 		IVSHMEM_LOG(NOTICE, "%s: no Rx interrupts: this port has no vectors; they need "
 			    "ivshmem-doorbell bound to vfio-pci, or socket=, and ivshmem-server",
-			    eth_dev->data->name);
+			    data->name);
 	return 0;
 }
 
@@ -475,10 +481,8 @@ ivshmem_dev_close(struct rte_eth_dev *eth_dev)
 	if (left != 0)
 		IVSHMEM_LOG(WARNING, "%s: closed with %" PRIu32 " buffers in use: the region stays "
 			    "mapped until the last mbuf is freed", data->name, left);
+	ivshmem_loans_leave(dev);	/* before custody ends: none goes back too soon */
 	ivshmem_port_release(&dev->port);
-	for (uint16_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++)
-		if (dev->loans[queue] != NULL)	/* before custody ends: none goes back too soon */
-			ivshmem_loans_close(dev->loans[queue]);
 	for (uint16_t queue = 0; queue < data->nb_rx_queues; queue++)
 		ivshmem_rx_queue_release(eth_dev, queue);
 	for (uint16_t queue = 0; queue < data->nb_tx_queues; queue++)

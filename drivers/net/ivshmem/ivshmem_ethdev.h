@@ -150,6 +150,8 @@ void ivshmem_txq_info_get(struct rte_eth_dev *eth_dev, uint16_t queue,
 			  struct rte_eth_txq_info *info);
 /* START of all ring ends: producers, then consumers. No burst may run. */
 void ivshmem_queues_start(struct rte_eth_dev *eth_dev);
+/* The section is no longer ours: loans that come back are given to nobody. */
+void ivshmem_loans_leave(struct ivshmem_dev *dev);
 /* Longest frame and address filter of each Rx queue, from the port's configuration. */
 void ivshmem_queues_refilter(struct rte_eth_dev *eth_dev);
 

@@ -188,6 +188,8 @@ ivshmem_rx_queue_intr_enable(struct rte_eth_dev *eth_dev, uint16_t queue)
 
 	if (sleep->efd < 0)
 		return -ENOTSUP;
+	if (rxq->dev->dead)	/* the line is another's */
+		return -EIO;
 	if (ivshmem_load32(&sleep->armed) != 0)	/* else disable, or listen, has drained */
 		ivshmem_intr_drain(rxq);	/* before arm: what rings from now on wakes */
 	if (sleep->woken)

@@ -113,6 +113,8 @@ ivshmem_intr_unmute(void *arg)
 {
 	struct ivshmem_dev *dev = arg;
 
+	if (!dev->listens)	/* stopped meanwhile */
+		return;
 	dev->muted = false;
 	dev->transport.ops->mute(&dev->transport, false);
 }
@@ -125,6 +127,8 @@ ivshmem_intr_control(void *arg)
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 	const uint64_t now_ms = ivshmem_now_ms();
 
+	if (!dev->listens)	/* stopping: set no alarm that would outlive it */
+		return;
 	dev->control_interrupts++;
 	if (now_ms - dev->control_ms >= 1000) {
 		dev->control_ms = now_ms;
@@ -136,9 +140,9 @@ ivshmem_intr_control(void *arg)
 		dev->control_masked++;
 		dev->transport.ops->mute(&dev->transport, true);
 	}
-	ivshmem_link_interrupt(eth_dev);
 	if (dev->intr != NULL)
 		ivshmem_intr_relay(eth_dev);
+	ivshmem_link_interrupt(eth_dev);	/* last: the application may close the port there */
 }
 
 /* Close the eventfds that were made here, and forget all. */
@@ -293,6 +297,8 @@ ivshmem_intr_stop(struct rte_eth_dev *eth_dev)
 	if (dev->intr != NULL)		/* while the eventfds are there to be taken out of epoll */
 		rte_intr_free_epoll_fd(dev->intr);
 	dev->transport.ops->unlisten(&dev->transport);
+	rte_eal_alarm_cancel(ivshmem_intr_unmute, dev);	/* set while vector 0 was still heard */
 	ivshmem_intr_free(eth_dev);
-	ivshmem_intr_clear(eth_dev);
+	if (!dev->dead)		/* else the lines are the next owner's */
+		ivshmem_intr_clear(eth_dev);
 }

@@ -48,6 +48,8 @@ ivshmem_link_find_rings(struct ivshmem_dev *dev, const struct ivshmem_rxq *rxq, 
 	const struct ivshmem_layout *layout = &dev->layout;
 	uint32_t cnt = 0;
 
+	if (dev->dead)		/* the section is another's: nothing is written there any more */
+		return 0;
 	for (uint32_t source = 0; source < layout->port_cnt; source++) {
 		struct ivshmem_section_shm *section =
 			ivshmem_layout_section(dev->port.base, layout, source);
@@ -290,6 +292,8 @@ ivshmem_link_tick(void *arg)
 	rte_spinlock_lock(&dev->lock);
 	if (!dev->dead && ivshmem_port_beat(&dev->port) != 0) {
 		dev->dead = true;
+		dev->lists_due = true;		/* empty ones */
+		ivshmem_loans_leave(dev);
 		IVSHMEM_LOG(ERR, "%s: another process took port %" PRIu32
 			    " of the region over; this one stops", eth_dev->data->name,
 			    dev->port.slot);
@@ -304,9 +308,9 @@ ivshmem_link_tick(void *arg)
 	if (dev->started && dev->intr != NULL)
 		ivshmem_intr_tick(eth_dev);
 	rte_spinlock_unlock(&dev->lock);
-	if (changed)
-		ivshmem_link_report(eth_dev);
 	rte_eal_alarm_set(IVSHMEM_PORT_BEAT_MS * 1000, ivshmem_link_tick, eth_dev);
+	if (changed)		/* last: the application may close the port there */
+		ivshmem_link_report(eth_dev);
 }
 
 void

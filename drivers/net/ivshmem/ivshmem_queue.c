@@ -27,9 +27,10 @@
 uint16_t
 ivshmem_desc_default(const struct ivshmem_layout *layout)
 {
-	const uint32_t fit = rte_align32prevpow2(IVSHMEM_CYCLE_BYTES / layout->buf_len);
+	uint32_t fit = rte_align32prevpow2(IVSHMEM_CYCLE_BYTES / layout->buf_len);
 
-	return RTE_MIN(RTE_MAX(fit, IVSHMEM_CYCLE_MIN), layout->ring_slots);
+	fit = RTE_MAX(fit, IVSHMEM_CYCLE_MIN);
+	return RTE_MIN(fit, layout->ring_slots);
 }
 
 /*
@@ -110,6 +111,12 @@ ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 		IVSHMEM_LOG(ERR, "%s: mbufs of pool %s have %" PRIu32 " bytes, %u are needed",
 			    eth_dev->data->name, pool->name, buf_room,
 			    RTE_PKTMBUF_HEADROOM + IVSHMEM_ABI_LINE);
+		return -EINVAL;
+	}
+	if (dev->zero_copy &&
+	    (rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) != 0) {
+		IVSHMEM_LOG(ERR, "%s: mbufs of pool %s have pinned external buffers, to which "
+			    "zero_copy=1 can attach no others", eth_dev->data->name, pool->name);
 		return -EINVAL;
 	}
 	if (dev->zero_copy && ivshmem_return_cnt(eth_dev) < IVSHMEM_ABI_RING_MIN) {
@@ -220,6 +227,14 @@ ivshmem_tx_queue_release(struct rte_eth_dev *eth_dev, uint16_t queue)
 }
 
 void
+ivshmem_loans_leave(struct ivshmem_dev *dev)
+{
+	for (uint16_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++)
+		if (dev->loans[queue] != NULL)
+			ivshmem_loans_close(dev->loans[queue]);
+}
+
+void
 ivshmem_rxq_info_get(struct rte_eth_dev *eth_dev, uint16_t queue, struct rte_eth_rxq_info *info)
 {
 	const struct ivshmem_rxq *rxq = eth_dev->data->rx_queues[queue];
@@ -248,6 +263,7 @@ ivshmem_queues_start_unused(struct ivshmem_dev *dev)
 
 	for (uint32_t end = 0; end < ivshmem_layout_end_cnt(layout); end++) {
 		struct ivshmem_producer unused = {
+			.wc = dev->transport.wc,
 			.own = ivshmem_layout_prod(dev->port.section, layout, end),
 		};
 
@@ -278,6 +294,7 @@ ivshmem_dest_start(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint16_t 
 	dest->rung = 0;
 	dest->line = ivshmem_layout_rxq(other, layout, rxq);
 	dest->ring = (struct ivshmem_producer){
+		.wc = dev->transport.wc,
 		.own = ivshmem_layout_prod(dev->port.section, layout,
 			ivshmem_layout_end(layout, dest->slot, txq->queue_id, rxq)),
 		.peer = ivshmem_layout_cons(other, layout,
@@ -328,6 +345,7 @@ ivshmem_rxq_start(struct ivshmem_rxq *rxq, uint32_t ret_cnt)
 		struct ivshmem_consumer *end = &rxq->rings[ring];
 
 		*end = (struct ivshmem_consumer){
+			.wc = dev->transport.wc,
 			.own = ivshmem_layout_cons(dev->port.section, layout,
 				ivshmem_layout_end(layout, source, txq, rxq->queue_id)),
 			.peer = ivshmem_layout_prod(section, layout,
@@ -358,15 +376,19 @@ ivshmem_rxq_start(struct ivshmem_rxq *rxq, uint32_t ret_cnt)
 	rxq->list_sel = 0;
 }
 
-/* A queue that was in use before, and may have loans out. */
-static void
+/* A queue that was in use before may have loans out; false when it was set up and never started. */
+static bool
 ivshmem_unused_loans_start(struct ivshmem_dev *dev, uint32_t end)
 {
 	struct ivshmem_loans *loans = dev->loans[end % dev->layout.queue_cnt];
+	struct ivshmem_consumer *ring = &loans->rings[end / dev->layout.queue_cnt];
 
+	if (ring->own == NULL)
+		return false;
 	rte_spinlock_lock(&loans->lock);
-	ivshmem_consumer_start(&loans->rings[end / dev->layout.queue_cnt]);
+	ivshmem_consumer_start(ring);
 	rte_spinlock_unlock(&loans->lock);
+	return true;
 }
 
 static void
@@ -376,15 +398,15 @@ ivshmem_queues_start_unused_consumers(struct ivshmem_dev *dev, uint16_t rxq_cnt)
 
 	for (uint32_t end = 0; end < ivshmem_layout_end_cnt(layout); end++) {
 		struct ivshmem_consumer unused = {
+			.wc = dev->transport.wc,
 			.own = ivshmem_layout_cons(dev->port.section, layout, end),
 		};
 
 		if (end % layout->queue_cnt < rxq_cnt)
 			continue;
-		if (dev->zero_copy && end % layout->queue_cnt < IVSHMEM_QUEUES_MAX &&
-		    dev->loans[end % layout->queue_cnt] != NULL)
-			ivshmem_unused_loans_start(dev, end);
-		else
+		if (!dev->zero_copy || end % layout->queue_cnt >= IVSHMEM_QUEUES_MAX ||
+		    dev->loans[end % layout->queue_cnt] == NULL ||
+		    !ivshmem_unused_loans_start(dev, end))
 			ivshmem_consumer_start(&unused);
 	}
 }
