@@ -265,10 +265,10 @@ void ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t c
 /* Steps for consumers in ring mode, ivshmem_tx_lend.c. */
 
 /*
- * Pieces that may be filled in, after a look at the consumer if it is fewer than wanted, or as
- * returns gather.
+ * Take back what was returned, as it gathers or is wanted. Returns the descriptors that small
+ * frames may fill, which need no place for a loan.
  */
-uint32_t ivshmem_tx_lend_room(struct ivshmem_dest *dest, uint32_t want);
+uint32_t ivshmem_tx_lend_look(struct ivshmem_dest *dest, uint32_t want);
 /* As ivshmem_tx_fill(). Mbufs whose buffer was passed on are held; tx_free() leaves them alive. */
 uint32_t ivshmem_tx_fill_lend(struct ivshmem_txq *txq, struct ivshmem_dest *dest,
 			      struct rte_mbuf **bufs, uint32_t cnt);
@@ -278,8 +278,12 @@ void ivshmem_tx_lend_undo(struct ivshmem_dest *dest);
 void ivshmem_tx_lend_settled(struct ivshmem_dest *dest);
 /* The ring is ready: which buffers serve which frames. */
 void ivshmem_tx_lend_ready(struct ivshmem_dest *dest);
-/* The ring's session ended: what is out is not used again before it is settled. */
-void ivshmem_tx_lend_bar(struct ivshmem_dest *dest);
+/*
+ * The ring's session ends: what is out is not used again before it is settled. True when something
+ * is: then tell the control thread as soon as the next session has begun, not before.
+ */
+bool ivshmem_tx_lend_bar(struct ivshmem_dest *dest);
+void ivshmem_tx_lend_tell_barred(struct ivshmem_dest *dest);
 /* Whatever a burst would do to get back what is held, about cnt of it. Returns how many. */
 uint32_t ivshmem_tx_lend_tend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t cnt);
 /* The consumer is dead: leave it. */

@@ -122,7 +122,7 @@ ivshmem_settle_is_done(const struct ivshmem_dev *dev, uint32_t slot)
 static void
 ivshmem_settle_dest(struct ivshmem_dev *dev, struct ivshmem_dest *dest)
 {
-	const uint32_t bars = ivshmem_load32(&dest->bars);
+	const uint32_t bars = ivshmem_load32_acquire(&dest->bars);	/* lend_tell_barred */
 
 	if (bars == ivshmem_load32(&dest->settled)) {
 		dest->unsettled_ms = 0;

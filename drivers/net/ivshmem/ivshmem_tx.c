@@ -99,6 +99,7 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 	const uint32_t anew = ivshmem_load32(&txq->anew);
 	struct ivshmem_producer *ring = &dest->ring;
 	enum ivshmem_ring_todo todo;
+	bool barred = false;
 
 	if ((want & UINT16_MAX) != dest->rxq)
 		ivshmem_tx_lead(txq, dest, want & UINT16_MAX);
@@ -108,7 +109,7 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 	todo = anew != dest->anew_done ? IVSHMEM_RING_BUMP : ivshmem_producer_poll(ring);
 	dest->anew_done = anew;
 	if (todo == IVSHMEM_RING_BUMP || todo == IVSHMEM_RING_ADOPT)
-		ivshmem_tx_lend_bar(dest);
+		barred = ivshmem_tx_lend_bar(dest);
 	if (todo == IVSHMEM_RING_BUMP) {
 		ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
 		ivshmem_tx_meet(txq, dest);
@@ -118,6 +119,8 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 		/* it may have adopted us already: then the first burst gets through */
 		todo = ivshmem_producer_poll(ring);
 	}
+	if (barred)
+		ivshmem_tx_lend_tell_barred(dest);
 	dest->next = ring->prod;
 	if (todo == IVSHMEM_RING_USE)
 		ivshmem_tx_lend_ready(dest);
@@ -145,7 +148,8 @@ ivshmem_tx_pieces(struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
 		txq->stats.too_short++;
 		return 0;
 	}
-	for (uint64_t carried = txq->room; carried < mbuf->pkt_len; carried += txq->room)
+	for (uint64_t carried = txq->room;
+	     carried < RTE_MIN(mbuf->pkt_len, IVSHMEM_FRAME_MAX); carried += txq->room)
 		pieces++;
 	if (mbuf->pkt_len > IVSHMEM_FRAME_MAX || pieces > IVSHMEM_ABI_CHAIN_MAX ||
 	    pieces > dest->cycle_cnt) {
@@ -245,7 +249,7 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	if (!lends)
 		room = ivshmem_tx_room(dest, cnt);
 	else if (cnt != 0 && bufs[0]->data_len <= small)
-		room = ivshmem_tx_lend_room(dest, cnt);
+		room = ivshmem_tx_lend_look(dest, cnt);
 	for (done = 0; done < cnt; done++) {
 		const struct rte_mbuf *mbuf = bufs[done];
 		const uint32_t len = mbuf->data_len;

@@ -23,9 +23,9 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
 
 #include "ivshmem_rx_desc.h"
+#include "ivshmem_session.h"
 #include "ivshmem_tx_desc.h"
 
 #define IVSHMEM_LEND_REAP	64u	/* cookies taken back at once */
@@ -70,7 +70,8 @@ ivshmem_tx_lend_left(const struct ivshmem_dest *dest)
 	return RTE_MIN(places, ivshmem_flight_room(&dest->flight));
 }
 
-uint32_t
+/* The same, after a look at the consumer if it is fewer than wanted, or as returns gather. */
+static uint32_t
 ivshmem_tx_lend_room(struct ivshmem_dest *dest, uint32_t want)
 {
 	const bool low = ivshmem_tx_lend_left(dest) < want;
@@ -81,6 +82,13 @@ ivshmem_tx_lend_room(struct ivshmem_dest *dest, uint32_t want)
 	    dest->ring.ready)
 		ivshmem_tx_lend_reap(dest, 2 * want);
 	return dest->ring.ready ? ivshmem_tx_lend_left(dest) : 0;
+}
+
+uint32_t
+ivshmem_tx_lend_look(struct ivshmem_dest *dest, uint32_t want)
+{
+	ivshmem_tx_lend_room(dest, want);
+	return dest->ring.ready ? dest->cycle_cnt - (dest->next - dest->ring.cons) : 0;
 }
 
 /* Where a piece lies that can be sent as it is. */
@@ -200,9 +208,9 @@ ivshmem_tx_may_pass(const struct ivshmem_txq *txq, const struct ivshmem_dest *de
 static __rte_noinline uint32_t
 ivshmem_tx_lend_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf *mbuf)
 {
-	const bool pass = ivshmem_tx_may_pass(txq, dest, mbuf);
 	const bool pool = txq->pool != NULL;
 	const uint32_t most = RTE_MIN(dest->ring.ret_cnt, dest->flight.usable);
+	const bool pass = mbuf->nb_segs <= most && ivshmem_tx_may_pass(txq, dest, mbuf);
 	const uint32_t pieces = pass ? mbuf->nb_segs : ivshmem_tx_pieces(txq, dest, mbuf);
 	struct ivshmem_tx_spot spot = { 0 };
 
@@ -330,13 +338,20 @@ ivshmem_tx_lend_undo(struct ivshmem_dest *dest)
 	dest->next = first;
 }
 
-void
+bool
 ivshmem_tx_lend_bar(struct ivshmem_dest *dest)
 {
 	if (dest->flight.out_cnt == 0)
-		return;
+		return false;
 	ivshmem_flight_bar(&dest->flight);
-	ivshmem_store32(&dest->bars, ivshmem_load32(&dest->bars) + 1);
+	return true;
+}
+
+void
+ivshmem_tx_lend_tell_barred(struct ivshmem_dest *dest)
+{
+	/* pairs with settle_dest */
+	ivshmem_store32_release(&dest->bars, ivshmem_load32(&dest->bars) + 1);
 }
 
 static void
@@ -353,9 +368,14 @@ ivshmem_tx_lend_unbar_all(struct ivshmem_dest *dest)
 void
 ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 {
-	ivshmem_tx_lend_bar(dest);
-	dest->ring.ready = false;
-	dest->anew_done = ivshmem_load32(&txq->anew) - 1;	/* the next session is a new one */
+	struct ivshmem_producer *ring = &dest->ring;
+
+	if (!ivshmem_tx_lend_bar(dest) && !ring->ready)
+		return;		/* left before */
+	/* at once: what the port said of the session that ends says nothing of these loans */
+	ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
+	dest->next = ring->prod;
+	ivshmem_tx_lend_tell_barred(dest);
 }
 
 void
