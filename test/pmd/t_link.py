@@ -140,7 +140,8 @@ def taken_over():
     lab.check(a.do('send 0 0 1 64')['sent'] == 0, 'it still sends')
     section = region.section(0)
     a.do('recv 0 0 1 300')
-    lab.check(region.section(0) == section, 'it still writes into the section')
+    wrong = [i for i, (x, y) in enumerate(zip(section, region.section(0))) if x != y]
+    lab.check(not wrong, f'it still writes into the section, at {wrong[:16]}')
     a.do('stop 0')
     a.refused('start 0', 'belongs to another process now', 'probe it again')
     row = region.state(0)

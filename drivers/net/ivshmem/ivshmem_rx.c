@@ -54,7 +54,7 @@ ivshmem_rx_list_take(struct ivshmem_rxq *rxq)
 	const uint32_t want = ivshmem_load32_acquire(&rxq->list_want);	/* pairs with list_offer */
 
 	rxq->list_sel = want >> 16 & 1;
-	rxq->list_cnt = want & UINT16_MAX;
+	rxq->list_cnt = rxq->dev->dead ? 0 : want & UINT16_MAX;	/* else offered before that */
 	rxq->list_at = 0;
 	if (ivshmem_load32(&rxq->anew) != rxq->anew_done) {
 		rxq->anew_done = ivshmem_load32(&rxq->anew);
