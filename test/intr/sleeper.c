@@ -10,6 +10,7 @@
  *   pong   send each frame back, until the link goes down after the first one
  *   burst  bursts of 1..64 frames after random gaps of 0..gap microseconds, for ms=N or until
  *          count=N frames are sent
+ *   bounce the same, but sleep after each burst until all of it is back
  *   sink   receive them, until the link goes down or ms=N of silence (then: a lost wakeup)
  * Keys: port=N (0), queues=N (1; all of the port's queues are slept on), silence=MS (5000; with one
  * frame under way this long a wait is a failure), awake=1 (it could sleep, and polls all the time),
@@ -248,7 +249,7 @@ sleeper_gap(void)
 		;
 }
 
-/* pong sends back, sink does not. Until something came, for ping. */
+/* pong sends back, sink does not. Until something came, for ping and bounce. */
 static void
 sleeper_answer(struct sleeper *s, bool back, bool once)
 {
@@ -290,19 +291,32 @@ sleeper_ping(struct sleeper *s)
 }
 
 static void
-sleeper_burst(struct sleeper *s)
+sleeper_send_burst(struct sleeper *s)
 {
-	const uint64_t end = sleeper_now_ms() + s->ms;
+	const uint16_t cnt = 1 + rand() % SLEEPER_BURST;
+	const uint16_t queue = rand() % s->queue_cnt;
 	struct rte_mbuf *bufs[SLEEPER_BURST];
 
+	for (uint16_t i = 0; i < cnt; i++)
+		bufs[i] = sleeper_frame(s, queue);
+	sleeper_send(s, queue, bufs, cnt);
+}
+
+/* burst goes on after each gap, bounce not before all that it sent is back. */
+static void
+sleeper_burst(struct sleeper *s, bool bounce)
+{
+	const uint64_t end = sleeper_now_ms() + s->ms;
+
 	while (sleeper_now_ms() < end && s->sent < s->count && !sleeper_stop) {
-		const uint16_t cnt = 1 + rand() % SLEEPER_BURST;
-		const uint16_t queue = rand() % s->queue_cnt;
 		const uint64_t gap = s->gap_us == 0 ? 0 : (uint64_t)rand() % s->gap_us;
 
-		for (uint16_t i = 0; i < cnt; i++)
-			bufs[i] = sleeper_frame(s, queue);
-		sleeper_send(s, queue, bufs, cnt);
+		sleeper_send_burst(s);
+		while (bounce && s->received < s->sent) {
+			sleeper_answer(s, false, true);
+			if (sleeper_stop || s->ended || s->late != 0)
+				return;
+		}
 		if (gap > 200)
 			usleep(gap);
 		else
@@ -373,7 +387,7 @@ main(int argc, char **argv)
 	int used = rte_eal_init(argc, argv);
 
 	if (used < 0 || argc - used < 2)
-		rte_exit(2, "usage: ivshmem-sleeper [EAL options] -- ping|pong|burst|sink ...\n");
+		rte_exit(2, "usage: ivshmem-sleeper [EAL options] -- ROLE [key=value...]\n");
 	argc -= used + 1;
 	argv += used + 1;
 	s.port = sleeper_key(argc, argv, "port", 0);
@@ -395,8 +409,8 @@ main(int argc, char **argv)
 			rte_exit(2, "ivshmem-sleeper: no link\n");
 	if (strcmp(argv[0], "ping") == 0)
 		sleeper_ping(&s);
-	else if (strcmp(argv[0], "burst") == 0)
-		sleeper_burst(&s);
+	else if (strcmp(argv[0], "burst") == 0 || strcmp(argv[0], "bounce") == 0)
+		sleeper_burst(&s, strcmp(argv[0], "bounce") == 0);
 	else
 		sleeper_answer(&s, strcmp(argv[0], "pong") == 0, false);
 	return sleeper_report(&s);

@@ -42,7 +42,7 @@ def shared_vectors():
 
 
 def bursts():
-    """Bursts after random gaps of 0 to 10 ms, there and back, all of it received."""
+    """Bursts after random gaps of 0 to 10 ms, one way, all of it received."""
     served = pair.Served(name='bursts')
     sink = Sleeper('bursts-sink', 'sink', served.vdev(), queues=2)
     source = Sleeper('bursts-source', 'burst', served.vdev(), queues=2, ms=BURST_MS)
@@ -51,6 +51,20 @@ def bursts():
     lab.check(sent['sent'] == got['received'] > BURST_MS / 2, f'{sent}, {got}')
     lab.check(got['sleeps'] > BURST_MS / 100, f'it hardly slept: {got}')
     check_honest(sent, got)
+
+
+def bursts_there_and_back():
+    """The same, and the sender sleeps, too, until each of its bursts is back."""
+    served = pair.Served(name='bounce')
+    pong = Sleeper('bounce-pong', 'pong', served.vdev(), queues=2)
+    source = Sleeper('bounce-source', 'bounce', served.vdev(), queues=2, ms=BURST_MS)
+    there, back = source.result(), pong.result()
+    served.remove()
+    lab.check(there['sent'] == back['received'] == back['sent'] == there['received'] >
+              BURST_MS / 2, f'{there}, {back}')
+    for found in (there, back):
+        lab.check(found['sleeps'] > BURST_MS / 100, f'it hardly slept: {found}')
+    check_honest(there, back)
 
 
 def no_vectors():
@@ -63,4 +77,4 @@ def no_vectors():
     lab.check(status == 2, f'status {status}')
 
 
-lab.main(own_vectors, shared_vectors, bursts, no_vectors)
+lab.main(own_vectors, shared_vectors, bursts, bursts_there_and_back, no_vectors)
