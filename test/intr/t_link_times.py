@@ -15,12 +15,15 @@ import time
 import client
 import lab
 import pair
+from sleepers import Sleeper, check_honest
 
 SOON = 1            # 10 times 100 ms: the server tells
 LATE = 30           # 10 times 3 s: silence tells
 BACK = 20           # 10 times 2 s: traffic after a pause
 PAUSES = [(side, s) for side in ('gen', 'sink') for s in (1, 5, 30)] if lab.LONG else \
     [('gen', 1), ('sink', 5)]
+ORPHAN_FRAMES = 1000000 if lab.LONG else 100000     # without a server, and with the next one
+ORPHAN_MS = 30000 if lab.LONG else 10000
 FLIP_SECONDS = 60 if lab.LONG else 10
 AWAY_SECONDS = 10 if lab.LONG else 3
 RUN = 3
@@ -126,7 +129,8 @@ class Ground:
         lab.wait_until(moved, seconds, f'{amount} frames to pass')
 
     def judge(self):
-        """Ends both; what was sent was received or is counted as lost, and nothing is bad."""
+        """Ends both; what was sent was received or is counted as lost, and nothing is bad.
+        Returns both reports."""
         self.gen.proc.send_signal(signal.SIGTERM)
         sent = self.gen.report()
         last = self.region.produced(1)
@@ -141,6 +145,7 @@ class Ground:
         print(f'{self.name}: {found[0]} sent, {found[1]} received, {lost} counted as lost')
         self.served.remove()
         self.region.remove()
+        return sent, got
 
 
 def paused():
@@ -200,6 +205,64 @@ def taken_over():
           f'the other were lost, of {got["received"]}')
     lab.check(server.stop() == 0, 'the server did not end with status 0')
     ground.region.remove()
+
+
+# -- a server that is killed, and started again ------------------------------
+
+def check_unmoved(name, xstats, links):
+    """So many link events, of the start and the end; each wakeup was a doorbell."""
+    lab.check(xstats.get('link_changes', 0) in links,
+              f'{name}: link_changes is not in {links}: {xstats}')
+    odd = {k: v for k, v in xstats.items() if v and k in (
+        'backstop_wakes', 'unreachable_ports', 'peer_restarts', 'port_rejoins')}
+    lab.check(not odd, f'{name}: {odd}')
+
+
+def server_killed_in_traffic():
+    """No frame is lost or comes twice, neither while there is no server nor with the next one."""
+    ground = Ground('orphans')
+    ground.served.server.kill()
+    ground.passed(ORPHAN_FRAMES)
+    ground.served.server = lab.Server('-m', ground.region.path, '-l', '16M',
+                                      name='orphans-server2')
+    ground.passed(ORPHAN_FRAMES)
+    sent, got = ground.judge()
+    # the generator counts from its start on, and the sink may see it leave
+    for report, links in (sent, [0, 1]), (got, [1, 2]):
+        pair.check_clean(report)
+        check_unmoved(f'orphans, {report["role"]}', report['port']['xstats'], links)
+
+
+def server_killed_between_sleepers():
+    """Nor is a wakeup: ports that sleep ring each other by the eventfds that they have."""
+    region = pair.Region()
+    server = lab.Server('-m', region.path, '-l', '16M', name='asleep-server')
+    vdev = f'net_ivshmem0,socket={server.socket}'
+    pong = Sleeper('asleep-pong', 'pong', vdev)
+    lab.wait_until(lambda: region.state(0)[1] == RUN, 30, 'pong to run')
+    bounce = Sleeper('asleep-bounce', 'bounce', vdev, ms=ORPHAN_MS)
+
+    def passed():
+        last = region.consumed(0)[1] + 2000
+        lab.wait_until(lambda: region.consumed(0)[1] >= last, 60, '2000 frames to pass')
+    passed()
+    server.kill()
+    passed()
+    server = lab.Server('-m', region.path, '-l', '16M', name='asleep-server2')
+    passed()
+    lab.check(bounce.running(), f'the frames were over too soon\n{bounce.tail()}')
+    there, back = bounce.result(), pong.result()
+    print(f'{there["sent"]} frames there and back, {there["sleeps"]} and {back["sleeps"]} sleeps')
+    lab.check(there['sent'] == back['received'] == back['sent'] == there['received'] > 6000,
+              f'{there}, {back}')
+    check_honest(there, back)
+    for sleeper, found, links in (bounce, there, [1]), (pong, back, [2]):
+        lab.check(found['sleeps'] > 100, f'{sleeper.name} hardly slept: {found}')
+        check_unmoved(sleeper.name, found, links)
+        told = sleeper.output().count('traffic goes on without the server')
+        lab.check(told == 1, f'{sleeper.name} said {told} times that the server is gone')
+    lab.check(server.stop() == 0, 'the server did not end with status 0')
+    region.remove()
 
 
 # -- restarts under running bursts -------------------------------------------
@@ -282,5 +345,5 @@ def away():
     pair.quit_all(a, b)
 
 
-lab.main(with_vectors, one_vector, without_server, paused, taken_over, flipped_sender,
-         flipped_receiver, away)
+lab.main(with_vectors, one_vector, without_server, paused, taken_over, server_killed_in_traffic,
+         server_killed_between_sleepers, flipped_sender, flipped_receiver, away)
