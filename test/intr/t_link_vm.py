@@ -28,6 +28,7 @@ PAIRS = 3
 VECTORS = 4
 TOLD = 1            # seconds: the server sees the end of a QEMU, 100 ms are expected
 SUSPECTED = 30      # a heart that stops, 3 s are expected
+SEEN = 30           # a port that starts, in a guest that is busy with its start
 BACK = 20           # traffic after a pause, 2 s are expected
 PAUSES = (1, 5, 30) if lab.LONG else (1, 5)
 REG_DOORBELL = 12
@@ -119,11 +120,25 @@ class World:
 
     def live(self):
         """Ports in guest b: the watchers' links come up, and frames pass."""
-        self.others = [GuestShell(GuestEnd(self.b, at)).up() for at in range(2)]
+        self.others = [GuestShell(GuestEnd(self.b, at)) for at in range(2)]
         for at, (watcher, other) in enumerate(zip(self.watchers, self.others)):
-            self.event(at, 'up')
+            other.do('pool 4095 2048')
+            other.do('configure 0 1 1')
+            self.attach(at)
             other.link('up', WAIT)
             watcher.exchange(other, 20)
+
+    def attach(self, at):
+        """The other port starts: the watcher's link comes up."""
+        answer = self.watchers[at].begin(f'link 0 up {WAIT * 1000}')
+        begun = time.monotonic()
+        started = self.others[at].begin('start 0')
+        lab.check(answer(WAIT)['link'] == 'up', f'{self.watchers[at].name}: the link stays down')
+        took = time.monotonic() - begun
+        started(WAIT)
+        print(f'attach of {self.others[at].name}: link up after {took * 1000:.0f} ms', flush=True)
+        lab.check(took < SEEN, f'attach: told after {took:.1f} s')
+        self.event(at, 'up')
 
     def event(self, at, want):
         """The link of a watcher is so, and its callback fired once for it."""
