@@ -28,7 +28,9 @@ PAUSES = [(side, s) for side in ('gen', 'sink') for s in (1, 5, 30)] if lab.LONG
     [('gen', 1), ('sink', 5)]
 ORPHAN_FRAMES = 1000000 if lab.LONG else 100000     # without a server, and with the next one
 ORPHAN_MS = 30000 if lab.LONG else 10000
-FLIP_SECONDS = 60 if lab.LONG else 10
+FLIP_SECONDS = 60 if lab.LONG else 5        # in each direction
+FLIPS = FLIP_SECONDS * 50 if lab.LONG else 100      # at least; 100 a second are meant
+FLIP_PATIENCE = 5   # ms that both ends of a ring have to agree on a session
 AWAY_SECONDS = 10 if lab.LONG else 3
 RUN = 3
 
@@ -286,22 +288,23 @@ def server_killed_between_sleepers():
 # -- restarts under running bursts -------------------------------------------
 
 def flip(b, work):
-    """Port 0 of b stops and starts about 100 times a second, some frames in between; the sum of
-    what work() returned."""
-    total = rounds = 0
-    end = time.monotonic() + FLIP_SECONDS / 2
+    """Port 0 of b stops and starts about 100 times a second, some frames in between; what work()
+    returned each time."""
+    counts = []
+    end = time.monotonic() + FLIP_SECONDS
     while time.monotonic() < end:
         due = time.monotonic() + 0.01
-        total += work(b)
+        counts.append(work(b))
         b.do('stop 0')
         b.do('start 0')
-        rounds += 1
-        if rounds % 10 == 0:
+        if len(counts) % 10 == 0:
             b.link('up')
         time.sleep(max(0, due - time.monotonic()))
-    print(f'{rounds} restarts in {FLIP_SECONDS / 2} s, {total} frames')
-    lab.check(rounds > 100 and total > 1000, f'{rounds} restarts, {total} frames')
-    return total
+    print(f'{len(counts)} restarts in {FLIP_SECONDS} s, {sum(counts)} frames in '
+          f'{sum(map(bool, counts))} of them')
+    lab.check(len(counts) >= FLIPS and sum(counts) > 1000,
+              f'{len(counts)} restarts in {FLIP_SECONDS} s, {sum(counts)} frames')
+    return counts
 
 
 def flipped_sender():
@@ -309,11 +312,13 @@ def flipped_sender():
     region = pair.Region('16M')
     a, b = pair.shell_pair(region, 'flipped-rx-')
     a.send('recv 0 0 1000000000 1500\n')
-    sent = flip(b, lambda b: b.do('send 0 0 200 300')['sent'])
+    counts = flip(b, lambda b: b.do(f'send 0 0 200 300 1 {FLIP_PATIENCE}')['sent'])
+    sent, busy = sum(counts), sum(map(bool, counts))
     got = a._reply('recv', 30)
     lost = a.do('xstats 0')['rx_lost_on_restart']
     print(f'{sent} sent, {got["got"]} received, {lost} counted as lost')
     lab.check(not got['bad'] and sent == got['got'] + lost, f'{sent} sent, {got}, {lost} lost')
+    lab.check(busy > len(counts) / 2, f'only {busy} of {len(counts)} times it sent anything')
     b.link('up')
     a.exchange(b)
     pair.quit_all(a, b)
@@ -330,7 +335,7 @@ def flipped_receiver():
         reply = b.do('recv 0 0 200 2')
         bad.append(reply['bad'] + reply['gaps'])
         return reply['got']
-    got = flip(b, work)
+    got = sum(flip(b, work))
     b.do('stop 0')
     sent = a._reply('send', 30)['sent']
     b.do('start 0')
