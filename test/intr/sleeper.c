@@ -20,7 +20,8 @@
  * No wait has a time-out of its own but that of the silence: only an interrupt ends it. Frames are
  * as in pattern.h, numbered from 0, one series a queue; each byte and the order are checked.
  * Prints one line "result: key=value ..." and exits with 1 when something was wrong; ping's has the
- * median of its first SLEEPER_TIMED round trips.
+ * median of its first SLEEPER_TIMED round trips. For a port without Rx interrupts it has only the
+ * errno of rte_eth_dev_rx_intr_enable(), and the status is 2.
  */
 
 #include <errno.h>
@@ -97,6 +98,14 @@ sleeper_fail(const char *what, int ret)
 	return -1;
 }
 
+/* The queue cannot be slept on: say so, and what the port answers to who tries. */
+static int
+sleeper_refused(const struct sleeper *s, uint16_t queue, int ret)
+{
+	printf("result: rx_intr_enable=%d\n", -rte_eth_dev_rx_intr_enable(s->port, queue));
+	return sleeper_fail("rx_intr_ctl_q", ret);
+}
+
 static int
 sleeper_setup(struct sleeper *s)
 {
@@ -121,7 +130,7 @@ sleeper_setup(struct sleeper *s)
 		ret = rte_eth_dev_rx_intr_ctl_q(s->port, q, RTE_EPOLL_PER_THREAD,
 						RTE_INTR_EVENT_ADD, (void *)(uintptr_t)q);
 		if (ret != 0)
-			return sleeper_fail("rx_intr_ctl_q", ret);
+			return sleeper_refused(s, q, ret);
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 Each waits without a time-out; 5 s without the frame that is under way are a lost wakeup.
 """
 
+import errno
 import re
 
 import lab
@@ -41,6 +42,15 @@ class Sleeper(lab.Process):
         """Ends a role that has no end of its own."""
         self.proc.terminate()
         return self.result()
+
+
+def check_refused(sleeper, status):
+    """Its port has no vectors: it was told why, and a queue that is to sleep gets -ENOTSUP."""
+    output = sleeper.output()
+    for words in ('no Rx interrupts', 'ivshmem-doorbell', 'rx_intr_ctl_q',
+                  f'result: rx_intr_enable={errno.ENOTSUP}\n'):
+        lab.check(words in output, f'{sleeper.name}: no word of {words!r}:\n{output[-2000:]}')
+    lab.check(status == 2, f'{sleeper.name}: status {status}\n{output[-2000:]}')
 
 
 def check_honest(*results):

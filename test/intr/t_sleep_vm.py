@@ -6,14 +6,17 @@
     a1 - b1              1 vector, QEMU's default: vector 0 for all
     a2 - b2              2 and 8 vectors, where the server gives 2
     a3 - host process    5 vectors, where the server gives 64
+    b3                   ivshmem-plain: none
 """
+
+import subprocess
 
 import driver
 import lab
 import sleepers
 from driver import GuestEnd
-from sleepers import Sleeper, check_honest, check_round_trips, check_vectors
-from vmset import doorbell
+from sleepers import Sleeper, check_honest, check_refused, check_round_trips, check_vectors
+from vmset import doorbell, plain
 
 QUEUES = 4
 ROUNDS = 100000 if lab.LONG else 10000
@@ -44,15 +47,22 @@ class World:
         self.vms = vms
         self.servers = [vms.server('16M', vectors=count, options=f'--ports 2 --queues {QUEUES}')
                         for count in SERVED]
-        self.ends = {name: self._add(name) for name in VECTORS}
+        self.ends = {'a': self._add('a'), 'b': self._add('b', self._plain())}
+        self.plain = GuestEnd(vms.vms[1], len(VECTORS['b']), 'port=0')
         vms.start()
         for vm in vms.vms:
-            driver.bind(vm, len(VECTORS[vm.name]))
+            driver.bind(vm, len(vm.config['devices']))
 
-    def _add(self, name):
+    def _plain(self):
+        path = self.vms.path('plain')
+        subprocess.run([lab.server(), 'format', '--size', '16M', '--ports', '2', path], check=True,
+                       timeout=60, stdout=subprocess.DEVNULL)
+        return plain(path, '16M')
+
+    def _add(self, name, *more):
         devices = [doorbell(server.socket, count, props='' if at else 'ioeventfd=off')
                    for at, (server, count) in enumerate(zip(self.servers, VECTORS[name]))]
-        vm = self.vms.add(name, memory=384, hugepages=80, devices=devices,
+        vm = self.vms.add(name, memory=384, hugepages=80, devices=[*devices, *more],
                           add=((str(sleepers.SLEEPER), None),),
                           qemu=('-D', self.trace(name), '-trace', TRACED))
         return [GuestEnd(vm, at) for at in range(len(devices))]
@@ -124,5 +134,16 @@ def no_doorbell_while_polling():
                   f'{rung} doorbells, of which the driver counted {told}: {sent}, {got}')
 
 
+def no_vectors():
+    """A plain device has none, and uio_pci_generic gives none of those that a device has."""
+    world = shared.get()
+    uio = world.ends['b'][1]
+    uio.vm.check(f'bind {uio.addr} uio_pci_generic')
+    for end in world.plain, uio:
+        sleeper = GuestSleeper(end, 'pong')
+        check_refused(sleeper, sleeper.job.wait(driver.WAIT))
+    uio.vm.check(f'bind {uio.addr} vfio-pci')
+
+
 shared.main(own_vectors, one_vector_for_all, as_many_vectors_as_the_server_and_more,
-            guest_with_fewer_vectors_and_host_process, no_doorbell_while_polling)
+            guest_with_fewer_vectors_and_host_process, no_doorbell_while_polling, no_vectors)
