@@ -59,9 +59,10 @@ def check_honest(*results):
         lab.check(not found.get('backstop_wakes') and not found.get('rx_masked'), f'{found}')
 
 
-def check_round_trips(ping, pong, rounds):
-    """Both end well, with all frames there and back, and slept meanwhile; returns the results."""
-    there, back = ping.result(), pong.result()
+def check_round_trips(ping, pong, rounds, seconds=120):
+    """Both end well in time, with all frames there and back, and slept meanwhile; returns the
+    results."""
+    there, back = ping.result(seconds), pong.result(seconds)
     lab.check(there['received'] == there['sent'] == back['received'] == back['sent'] == rounds,
               f'{there}, {back}')
     for found in (there, back):
