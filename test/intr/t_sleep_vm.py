@@ -5,8 +5,9 @@
     a0 - b0              5 vectors: every queue has its own; QEMU sees doorbells (ioeventfd=off)
     a1 - b1              1 vector, QEMU's default: vector 0 for all
     a2 - b2              2 and 8 vectors, where the server gives 2
-    a3 - host process    5 vectors, where the server gives 64
-    b3                   ivshmem-plain: none
+    a3 - b3              5 and 2 vectors, where the server gives 5
+    a4 - host process    5 vectors, where the server gives 64
+    b4                   ivshmem-plain: none
 """
 
 import subprocess
@@ -23,8 +24,8 @@ ROUNDS = 100000 if lab.LONG else 10000
 ALL_ROUNDS = 2 * ROUNDS     # of all cases
 ROUND_SECONDS = 0.03        # a bound, not an expectation: interrupts are dear under emulation
 BOOT_SECONDS = 200
-SERVED = [5, 1, 2, 64]
-VECTORS = {'a': [5, 1, 2, 5], 'b': [5, 1, 8]}
+SERVED = [5, 1, 2, 5, 64]
+VECTORS = {'a': [5, 1, 2, 5, 5], 'b': [5, 1, 8, 2]}
 FRAMES = 1000000
 TRACED = 'memory_region_ops_write'
 
@@ -51,7 +52,7 @@ class World:
         self.servers = [vms.server('16M', vectors=count, options=f'--ports 2 --queues {QUEUES}')
                         for count in SERVED]
         self.ends = {'a': self._add('a'), 'b': self._add('b', self._plain())}
-        self.plain = GuestEnd(vms.vms[1], len(VECTORS['b']), 'port=0')
+        self.plain = GuestEnd(self.ends['b'][0].vm, len(VECTORS['b']), 'port=0')
         vms.start()
         for vm in vms.vms:
             driver.bind(vm, len(vm.config['devices']))
@@ -114,10 +115,17 @@ def as_many_vectors_as_the_server_and_more():
     guests(2, (1, 1), ROUNDS // 4)
 
 
+def rings_who_has_more_vectors():
+    """b can ring two of a's vectors: for the other queues it rings vector 0, which relays."""
+    rounds = ROUNDS // 4
+    for found in guests(3, (4, 1), rounds):
+        lab.check(found['control_interrupts'] > rounds // 8, f'{found}')
+
+
 def guest_with_fewer_vectors_and_host_process():
     world = shared.get()
-    pong = GuestSleeper(world.ends['a'][3], 'pong', queues=QUEUES)
-    ping = Sleeper('host-ping', 'ping', f'net_ivshmem0,socket={world.servers[3].socket}',
+    pong = GuestSleeper(world.ends['a'][4], 'pong', queues=QUEUES)
+    ping = Sleeper('host-ping', 'ping', f'net_ivshmem0,socket={world.servers[4].socket}',
                    queues=QUEUES, count=ROUNDS // 4)
     check_round_trips(ping, pong, ROUNDS // 4, bound(ROUNDS // 4))
     check_vectors(pong, QUEUES, QUEUES)
@@ -153,4 +161,5 @@ def no_vectors():
 
 
 shared.main(own_vectors, one_vector_for_all, as_many_vectors_as_the_server_and_more,
-            guest_with_fewer_vectors_and_host_process, no_doorbell_while_polling, no_vectors)
+            rings_who_has_more_vectors, guest_with_fewer_vectors_and_host_process,
+            no_doorbell_while_polling, no_vectors)
