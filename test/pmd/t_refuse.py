@@ -259,7 +259,9 @@ def servers():
             ('an impossible message', [*hello, (number(-2), [])], '-2'),
             ('memory that is none', [*hello, (number(-1), files[1:])], '0 bytes are no region'),
             ('an id that is no port', [(number(0), []), (number(9), []), (number(-1), files[:1])],
-             'port 9 is not in the region')):
+             'port 9 is not in the region'),
+            ('the largest id', [(number(0), []), (number(65535), []), (number(-1), files[:1])],
+             'port 65535 is not in the region', 'it has ports 0..1')):
         fake = FakeServer(path, messages)
         try:
             prober.refuses(f'socket={path}', *words)
