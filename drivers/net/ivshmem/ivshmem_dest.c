@@ -60,8 +60,11 @@ ivshmem_dests_end(struct ivshmem_dev *dev, uint16_t first)
 		if (dev->dests[queue] == NULL)
 			continue;
 		for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
-			dev->dests[queue][slot].ring.ready = false;
-			ivshmem_tx_lend_bar(&dev->dests[queue][slot]);
+			struct ivshmem_dest *dest = &dev->dests[queue][slot];
+
+			dest->ring.ready = false;
+			if (ivshmem_tx_lend_bar(dest))
+				ivshmem_tx_lend_tell_barred(dest);
 		}
 	}
 }

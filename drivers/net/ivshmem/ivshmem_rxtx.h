@@ -282,7 +282,7 @@ void ivshmem_tx_lend_ready(struct ivshmem_dest *dest);
  * The ring's session ends: what is out is not used again before it is settled. True when something
  * is: then tell the control thread as soon as the next session has begun, not before.
  */
-bool ivshmem_tx_lend_bar(struct ivshmem_dest *dest);
+bool ivshmem_tx_lend_bar(struct ivshmem_dest *dest) __rte_warn_unused_result;
 void ivshmem_tx_lend_tell_barred(struct ivshmem_dest *dest);
 /* Whatever a burst would do to get back what is held, about cnt of it. Returns how many. */
 uint32_t ivshmem_tx_lend_tend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t cnt);

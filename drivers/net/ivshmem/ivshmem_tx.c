@@ -32,9 +32,10 @@ ivshmem_tx_lead(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t rxq
 	const uint32_t desc_cnt = ring->size;
 	const uint64_t desc_off = ring->desc_off;
 	struct ivshmem_section_shm *other;
+	bool barred;
 
 	ring->ready = false;
-	ivshmem_tx_lend_bar(dest);
+	barred = ivshmem_tx_lend_bar(dest);
 	if (ivshmem_producer_poll(ring) == IVSHMEM_RING_ADOPT)
 		ivshmem_producer_adopt(ring);	/* counts what the old Rx queue left behind */
 	ivshmem_producer_start(ring, own, desc_off, 0);
@@ -45,6 +46,8 @@ ivshmem_tx_lead(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t rxq
 		ivshmem_layout_end(layout, txq->slot, txq->queue_id, rxq));
 	ring->mine = 0;
 	ivshmem_producer_start(ring, own, desc_off, desc_cnt);
+	if (barred)
+		ivshmem_tx_lend_tell_barred(dest);
 	dest->rxq = rxq;
 	dest->line = ivshmem_layout_rxq(other, layout, rxq);
 	ivshmem_store32_release(&txq->dir_gen, ivshmem_load32(&txq->dir_gen) + 1);
