@@ -123,7 +123,8 @@ ivshmem_start(struct rte_eth_dev *eth_dev)
 			    "now; close and probe it again", data->name, dev->port.slot);
 		return -ESTALE;
 	}
-	data->scattered_rx = ivshmem_must_scatter(eth_dev, data->mtu);
+	data->scattered_rx = ivshmem_must_scatter(eth_dev, data->mtu) ||
+		(data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	ret = ivshmem_intr_start(eth_dev);
 	if (ret != 0)
 		return ret;
