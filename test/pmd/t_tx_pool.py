@@ -443,5 +443,5 @@ def hugepages_are_back():
 
 FREE = lab.hugepages_free()
 lab.main(sends, plain_receiver, starts_anew, fewer_queues, killed_with_server, killed_without,
-         receiver_paused, not_for_rx, sender_killed, closed_with_mbufs_out, arguments, flooded, many,
-         many_chains, both_ways, to_and_fro, hugepages_are_back)
+         receiver_paused, not_for_rx, sender_killed, closed_with_mbufs_out, arguments, flooded,
+         many, many_chains, both_ways, to_and_fro, hugepages_are_back)

@@ -24,7 +24,7 @@ FUNCTIONS = {
     'ivshmem_loan.h': ['loan_lend'],
     'ivshmem_tx_desc.h': ['tx_place', 'tx_describe'],
     'ivshmem_tx.c': ['tx_lead', 'tx_bell', 'tx_meet', 'tx_session', 'tx_gather', 'tx_any',
-                     'tx_free', 'tx_fill', 'tx_burst'],
+                     'tx_free', 'tx_fill_copy', 'tx_fill', 'tx_burst'],
     'ivshmem_tx_lend.c': ['tx_lend_reap', 'tx_lend_room', 'tx_pass', 'tx_lend_any', 'tx_small',
                           'tx_large', 'tx_fill_lend', 'tx_lend_undo', 'tx_lend_bar',
                           'tx_lend_unbar_all', 'tx_lend_ready', 'tx_lend_tend', 'tx_lend_leave',

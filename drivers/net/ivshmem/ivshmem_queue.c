@@ -52,6 +52,7 @@ ivshmem_dest_share(struct ivshmem_dest *dest, const struct ivshmem_txq *txq, uin
 	dest->cycle_cnt = RTE_MIN(dest->buf_cnt, desc_cnt);
 	dest->buf_first = share * (txq->queue_id * other_cnt + number);
 	dest->buf_next = dest->buf_first;
+	dest->ahead = RTE_MAX(IVSHMEM_TX_AHEAD_BYTES / layout->buf_len, 1u) * layout->buf_len;
 }
 
 /* With zero_copy=1: entries of the queue's part of each return ring. */

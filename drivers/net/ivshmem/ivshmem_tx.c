@@ -228,20 +228,32 @@ ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t cnt)
 	txq->odd = false;
 }
 
-uint32_t
-ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
-		uint32_t cnt)
+/* The lines of the descriptors behind those that a burst is about to fill. */
+static inline void
+ivshmem_tx_ask_entries(const struct ivshmem_dest *dest, uint32_t cnt)
+{
+	const uint32_t per_line = RTE_CACHE_LINE_MIN_SIZE / sizeof(dest->ring.entries[0]);
+
+	for (uint32_t i = 0; i < cnt; i += per_line)
+		ivshmem_tx_ask(&dest->ring.entries[(dest->next + cnt + i) & (dest->ring.size - 1)]);
+}
+
+/*
+ * Frames that are copied. For a consumer that lends only plain ones of up to small bytes: returns
+ * at the first that is another.
+ */
+static uint32_t
+ivshmem_tx_fill_copy(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
+		     uint32_t cnt, uint32_t small, bool lends, uint32_t room)
 {
 	/* copies: a store to the region would have the compiler load them again */
 	struct ivshmem_entry_shm *const entries = dest->ring.entries;
 	const struct ivshmem_tx_template words = ivshmem_tx_template(txq, dest);
 	const uint32_t mask = dest->ring.size - 1;
-	const bool lends = dest->ring.ret_cnt != 0;
-	const uint32_t small = lends ? dest->ring.copybreak : IVSHMEM_FRAME_MAX;
 	const uint32_t len_max = RTE_MIN(small, txq->room);
 	const uint32_t buf_len = txq->buf_len;
 	const uint32_t buf_end = dest->buf_first + dest->cycle_cnt;
-	uint32_t room = 1;
+	const uint32_t ahead = dest->ahead;
 	uint32_t buf = dest->buf_next;
 	uint8_t *data = ivshmem_tx_data(txq, buf);
 	uint32_t next = dest->next;
@@ -249,10 +261,6 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	uint64_t bytes = 0;
 	uint32_t done;
 
-	if (!lends)
-		room = ivshmem_tx_room(dest, cnt);
-	else if (cnt != 0 && bufs[0]->data_len <= small)
-		room = ivshmem_tx_lend_look(dest, cnt);
 	for (done = 0; done < cnt; done++) {
 		const struct rte_mbuf *mbuf = bufs[done];
 		const uint32_t len = mbuf->data_len;
@@ -261,6 +269,7 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 			if (unlikely(room == 0))
 				break;
 			ivshmem_tx_describe(entries, words, next & mask, buf, len, 0);
+			ivshmem_tx_ask_data(data + ahead, len);
 			ivshmem_copy(data, rte_pktmbuf_mtod(mbuf, const void *), len);
 			data += buf_len;
 			if (unlikely(++buf == buf_end)) {
@@ -293,11 +302,26 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	dest->next = next;
 	dest->frames += frames;
 	dest->bytes += bytes;
-	if (lends && done < cnt && room != 0) {
-		txq->odd = true;
-		done += ivshmem_tx_fill_lend(txq, dest, bufs + done, cnt - done);
-	}
 	return done;
+}
+
+uint32_t
+ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
+		uint32_t cnt)
+{
+	uint32_t done = 0;
+
+	ivshmem_tx_ask_entries(dest, cnt);
+	if (dest->ring.ret_cnt == 0)
+		return ivshmem_tx_fill_copy(txq, dest, bufs, cnt, IVSHMEM_FRAME_MAX, false,
+					    ivshmem_tx_room(dest, cnt));
+	if (cnt != 0 && bufs[0]->data_len <= dest->ring.copybreak)
+		done = ivshmem_tx_fill_copy(txq, dest, bufs, cnt, dest->ring.copybreak, true,
+					    ivshmem_tx_lend_look(dest, cnt));
+	if (done == cnt)
+		return cnt;
+	txq->odd = true;
+	return done + ivshmem_tx_fill_lend(txq, dest, bufs + done, cnt - done);
 }
 
 uint16_t

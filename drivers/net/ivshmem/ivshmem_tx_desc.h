@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include <rte_prefetch.h>
+
 #include "ivshmem_ethdev.h"
 #include "ivshmem_rxtx.h"
 
@@ -55,6 +57,33 @@ static inline uint8_t *
 ivshmem_tx_data(const struct ivshmem_txq *txq, uint32_t buf)
 {
 	return txq->bufs + (uint64_t)buf * txq->buf_len + txq->headroom;
+}
+
+/*
+ * Ask for a line that will be written. The consumer has read it, so a store would have to take it
+ * from another CPU, and x86 lets stores wait for each other. The compiler has this instruction only
+ * with flags that go beyond x86-64; processors without it do nothing.
+ */
+static inline void
+ivshmem_tx_ask(const void *line)
+{
+#ifdef RTE_ARCH_X86
+	__asm__ ("prefetchw %0" : : "m" (*(const char *)line));
+#else
+	rte_prefetch0(line);
+#endif
+}
+
+/* The same for a frame of len bytes. */
+static inline void
+ivshmem_tx_ask_data(const uint8_t *data, uint32_t len)
+{
+	ivshmem_tx_ask(data);
+	if (len <= RTE_CACHE_LINE_MIN_SIZE)
+		return;
+	len = RTE_MIN(len, IVSHMEM_TX_ASK_MAX);
+	for (uint32_t off = RTE_CACHE_LINE_MIN_SIZE; off < len; off += RTE_CACHE_LINE_MIN_SIZE)
+		ivshmem_tx_ask(data + off);
 }
 
 /* The first of the buffers that the flight has, behind those that are used in turn. */
