@@ -42,6 +42,7 @@
 #define IVSHMEM_FRAME_OVERHEAD	18u	/* Ethernet header and a VLAN tag */
 #define IVSHMEM_COPYBREAK	256u	/* frames up to this are copied, also with zero_copy=1 */
 #define IVSHMEM_COPY_INLINE	256u	/* frames above it are copied by the C library */
+#define IVSHMEM_TX_AHEAD	8u	/* descriptors that are asked for ahead */
 #define IVSHMEM_TX_AHEAD_BYTES	16384u	/* asked for ahead: half of the nearest cache */
 #define IVSHMEM_TX_ASK_MAX	2048u	/* copying more takes the lines in its own way */
 #define IVSHMEM_LEND_ALIGN	2u	/* and frames that start elsewhere */

@@ -228,16 +228,6 @@ ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t cnt)
 	txq->odd = false;
 }
 
-/* The lines of the descriptors behind those that a burst is about to fill. */
-static inline void
-ivshmem_tx_ask_entries(const struct ivshmem_dest *dest, uint32_t cnt)
-{
-	const uint32_t per_line = RTE_CACHE_LINE_MIN_SIZE / sizeof(dest->ring.entries[0]);
-
-	for (uint32_t i = 0; i < cnt; i += per_line)
-		ivshmem_tx_ask(&dest->ring.entries[(dest->next + cnt + i) & (dest->ring.size - 1)]);
-}
-
 /*
  * Frames that are copied. For a consumer that lends only plain ones of up to small bytes: returns
  * at the first that is another.
@@ -311,7 +301,6 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 {
 	uint32_t done = 0;
 
-	ivshmem_tx_ask_entries(dest, cnt);
 	if (dest->ring.ret_cnt == 0)
 		return ivshmem_tx_fill_copy(txq, dest, bufs, cnt, IVSHMEM_FRAME_MAX, false,
 					    ivshmem_tx_room(dest, cnt));

@@ -44,21 +44,6 @@ ivshmem_tx_template(const struct ivshmem_txq *txq, const struct ivshmem_dest *de
 	};
 }
 
-static inline void
-ivshmem_tx_describe(struct ivshmem_entry_shm *entries, struct ivshmem_tx_template words,
-		    uint32_t slot, uint32_t buf, uint32_t len, uint32_t flags)
-{
-	words.low |= flags << 16 | (uint64_t)buf << 32;
-	words.high |= (uint64_t)len << 16 | (uint64_t)slot << 48;
-	memcpy(&entries[slot].desc, &words, sizeof(words));
-}
-
-static inline uint8_t *
-ivshmem_tx_data(const struct ivshmem_txq *txq, uint32_t buf)
-{
-	return txq->bufs + (uint64_t)buf * txq->buf_len + txq->headroom;
-}
-
 /*
  * Ask for a line that will be written. The consumer has read it, so a store would have to take it
  * from another CPU, and x86 lets stores wait for each other. The compiler has this instruction only
@@ -72,6 +57,32 @@ ivshmem_tx_ask(const void *line)
 #else
 	rte_prefetch0(line);
 #endif
+}
+
+/*
+ * The entry that is written so many later; not much later, or the consumer's own prefetcher takes
+ * the line back. At the ring's end it is some other line, once a round.
+ */
+static inline void
+ivshmem_tx_ask_entry(const struct ivshmem_entry_shm *entry)
+{
+	ivshmem_tx_ask(entry + IVSHMEM_TX_AHEAD);
+}
+
+static inline void
+ivshmem_tx_describe(struct ivshmem_entry_shm *entries, struct ivshmem_tx_template words,
+		    uint32_t slot, uint32_t buf, uint32_t len, uint32_t flags)
+{
+	words.low |= flags << 16 | (uint64_t)buf << 32;
+	words.high |= (uint64_t)len << 16 | (uint64_t)slot << 48;
+	memcpy(&entries[slot].desc, &words, sizeof(words));
+	ivshmem_tx_ask_entry(&entries[slot]);
+}
+
+static inline uint8_t *
+ivshmem_tx_data(const struct ivshmem_txq *txq, uint32_t buf)
+{
+	return txq->bufs + (uint64_t)buf * txq->buf_len + txq->headroom;
 }
 
 /* The same for a frame of len bytes. */
@@ -125,7 +136,10 @@ ivshmem_tx_place(const struct ivshmem_txq *txq, struct ivshmem_dest *dest, bool 
 static inline void
 ivshmem_tx_put(const struct ivshmem_dest *dest, const struct ivshmem_desc_shm *desc)
 {
-	memcpy(&dest->ring.entries[dest->next & (dest->ring.size - 1)].desc, desc, sizeof(*desc));
+	struct ivshmem_entry_shm *entry = &dest->ring.entries[dest->next & (dest->ring.size - 1)];
+
+	memcpy(&entry->desc, desc, sizeof(*desc));
+	ivshmem_tx_ask_entry(entry);
 }
 
 /* Gather a frame's segments into as many buffers as it needs; there is room for them. */
