@@ -77,8 +77,9 @@ def measure(name, where, logs):
     program = OUT / name
     raw = logs / f'{name}.profraw'
     data = logs / f'{name}.profdata'
-    status, text = run(program, ['-runs=0', '-seed=1', '-timeout=10', '-artifact_prefix=' + str(logs) + '/',
-                                 where], logs / f'{name}-corpus.log', 600, raw)
+    status, text = run(program, ['-runs=0', '-seed=1', '-timeout=10',
+                                 f'-artifact_prefix={logs}/', where],
+                       logs / f'{name}-corpus.log', 600, raw)
     lab.check(status == 0, f'the committed corpus breaks {name}:\n{text[-6000:]}')
     subprocess.run(['llvm-profdata', 'merge', '-sparse', raw, '-o', data], check=True)
     text = subprocess.run(['llvm-cov', 'export', '-summary-only', f'-instr-profile={data}',
@@ -119,8 +120,8 @@ def report_read():
 def report_write(name, rows):
     """Replaces the target's part of the report."""
     head = ('Lines that the committed corpora reach, of the sources that each target is about, in\n'
-            'percents, less one and rounded down, those of a file to fives. grow.py writes this file,\n'
-            'and t_fuzz.py measures it again.\n')
+            'percents, less one and rounded down, those of a file to fives. grow.py writes this\n'
+            'file, and t_fuzz.py measures it again.\n')
     old = REPORT.read_text() if REPORT.exists() else head
     parts = {m[1]: m[0] for m in re.finditer(r'^(\w+): \d+ inputs.*\n(?:    .*\n)*', old, re.M)}
     parts[name] = report_lines(name, rows)
