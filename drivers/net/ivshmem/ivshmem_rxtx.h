@@ -44,6 +44,7 @@
 #define IVSHMEM_COPY_INLINE	256u	/* frames above it are copied by the C library */
 #define IVSHMEM_TX_AHEAD	8u	/* descriptors that are asked for ahead */
 #define IVSHMEM_TX_AHEAD_BYTES	16384u	/* asked for ahead: half of the nearest cache */
+#define IVSHMEM_TX_ASK_BURST	8u	/* fewer: the consumer is close behind */
 #define IVSHMEM_TX_ASK_MAX	2048u	/* copying more takes the lines in its own way */
 #define IVSHMEM_LEND_ALIGN	2u	/* and frames that start elsewhere */
 #define IVSHMEM_MTU_MAX		9600u
@@ -187,6 +188,7 @@ struct ivshmem_dest {
 	uint32_t buf_cnt;
 	uint32_t cycle_cnt;		/* of them, the first so many are used in turn (Q1) */
 	uint32_t ahead;			/* bytes from a buffer to the one to ask for meanwhile */
+	bool asks;			/* in this burst */
 	uint32_t buf_next;
 	uint32_t slot;			/* the port at the other end */
 	uint32_t rxq;			/* its Rx queue that the ring leads to */

@@ -244,6 +244,7 @@ ivshmem_tx_fill_copy(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 	const uint32_t buf_len = txq->buf_len;
 	const uint32_t buf_end = dest->buf_first + dest->cycle_cnt;
 	const uint32_t ahead = dest->ahead;
+	const bool asks = dest->asks;
 	uint32_t buf = dest->buf_next;
 	uint8_t *data = ivshmem_tx_data(txq, buf);
 	uint32_t next = dest->next;
@@ -259,7 +260,10 @@ ivshmem_tx_fill_copy(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 			if (unlikely(room == 0))
 				break;
 			ivshmem_tx_describe(entries, words, next & mask, buf, len, 0);
-			ivshmem_tx_ask_data(data + ahead, len);
+			if (asks) {
+				ivshmem_tx_ask_entry(&entries[next & mask]);
+				ivshmem_tx_ask_data(data + ahead, len);
+			}
 			ivshmem_copy(data, rte_pktmbuf_mtod(mbuf, const void *), len);
 			data += buf_len;
 			if (unlikely(++buf == buf_end)) {
@@ -301,6 +305,7 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 {
 	uint32_t done = 0;
 
+	dest->asks = cnt >= IVSHMEM_TX_ASK_BURST;
 	if (dest->ring.ret_cnt == 0)
 		return ivshmem_tx_fill_copy(txq, dest, bufs, cnt, IVSHMEM_FRAME_MAX, false,
 					    ivshmem_tx_room(dest, cnt));

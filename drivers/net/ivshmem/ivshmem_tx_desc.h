@@ -76,7 +76,6 @@ ivshmem_tx_describe(struct ivshmem_entry_shm *entries, struct ivshmem_tx_templat
 	words.low |= flags << 16 | (uint64_t)buf << 32;
 	words.high |= (uint64_t)len << 16 | (uint64_t)slot << 48;
 	memcpy(&entries[slot].desc, &words, sizeof(words));
-	ivshmem_tx_ask_entry(&entries[slot]);
 }
 
 static inline uint8_t *
@@ -139,7 +138,8 @@ ivshmem_tx_put(const struct ivshmem_dest *dest, const struct ivshmem_desc_shm *d
 	struct ivshmem_entry_shm *entry = &dest->ring.entries[dest->next & (dest->ring.size - 1)];
 
 	memcpy(&entry->desc, desc, sizeof(*desc));
-	ivshmem_tx_ask_entry(entry);
+	if (dest->asks)
+		ivshmem_tx_ask_entry(entry);
 }
 
 /* Gather a frame's segments into as many buffers as it needs; there is room for them. */
