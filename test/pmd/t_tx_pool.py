@@ -318,6 +318,9 @@ def closed_with_mbufs_out():
     region = pair.Region()
     a = pair.Shell('close')
     a.do('probe net_ivshmem0 ' + region.args(*P))
+    a.up().do('stop 0')
+    a.do('remove net_ivshmem0')     # at once: nothing is out
+    a.do('probe net_ivshmem0 ' + region.args(*P))
     a.up().do('use ' + POOL)
     a.do('take 3')
     a.do('stop 0')

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <rte_alarm.h>
+#include <rte_cycles.h>
 #include <rte_dev.h>
 #include <rte_malloc.h>
 #include <rte_spinlock.h>
@@ -20,6 +21,7 @@
 #include "ivshmem_log.h"
 
 #define IVSHMEM_ESTATE_US	100000u	/* between looks for the last mbuf */
+#define IVSHMEM_ESTATE_PUT_US	1000u	/* longer than a put into a mempool */
 
 struct ivshmem_estate {
 	struct ivshmem_estate *next;
@@ -109,7 +111,9 @@ ivshmem_estate_leave(const char *name, struct ivshmem_loans **tables, uint32_t c
 		tables[i] = NULL;
 	}
 	ivshmem_estate_list(estate);
-	estate->home = pool == NULL && ivshmem_estate_out(estate) == 0;
+	estate->home = ivshmem_estate_out(estate) == 0;
+	if (estate->home && pool != NULL)	/* a put that is under way ends meanwhile */
+		rte_delay_us_sleep(IVSHMEM_ESTATE_PUT_US);
 	ivshmem_estate_settle(estate);
 }
 
