@@ -81,11 +81,15 @@ shell_pool_make(int argc, char **argv)
 static int
 shell_on_link(uint16_t port, enum rte_eth_event_type type, void *arg, void *result)
 {
-	(void)port;
+	struct rte_eth_link link = { 0 };
+
 	(void)type;
-	(void)arg;
 	(void)result;
 	atomic_fetch_add(&shell_events, 1);
+	if (arg == NULL || rte_eth_link_get_nowait(port, &link) != 0 || link.link_status != 0)
+		return 0;
+	if (rte_eth_dev_stop(port) == 0 && rte_eth_dev_close(port) == 0)
+		fprintf(stderr, "the callback closed port %u\n", port);
 	return 0;
 }
 
@@ -100,8 +104,9 @@ shell_option(int argc, char **argv, const char *key, uint64_t otherwise)
 }
 
 /*
- * configure PORT RXQ TXQ [mtu=N] [scatter=1] [segs=1] [lsc=1] [desc=N] [source=1]: and its queues;
- * source=1: Rx queues get the pool of "use".
+ * configure PORT RXQ TXQ [mtu=N] [scatter=1] [segs=1] [lsc=1|2] [desc=N] [source=1]: and its
+ * queues; lsc=2: the callback closes the port when the link goes down; source=1: Rx queues get the
+ * pool of "use".
  */
 static int
 shell_configure(int argc, char **argv)
@@ -116,14 +121,15 @@ shell_configure(int argc, char **argv)
 			RTE_ETH_RX_OFFLOAD_SCATTER : 0,
 		.txmode.offloads = shell_option(argc, argv, "segs", 0) != 0 ?
 			RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0,
-		.intr_conf.lsc = shell_option(argc, argv, "lsc", 0),
+		.intr_conf.lsc = shell_option(argc, argv, "lsc", 0) != 0,
 	};
+	void *close = shell_option(argc, argv, "lsc", 0) == 2 ? &shell_events : NULL;
 	int ret;
 
 	ret = rte_eth_dev_configure(port, ivshmem_number(argv[1]), ivshmem_number(argv[2]), &conf);
 	if (ret == 0 && conf.intr_conf.lsc != 0)
 		ret = rte_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_LSC, shell_on_link,
-						    NULL);
+						    close);
 	for (uint16_t i = 0; ret == 0 && i < ivshmem_number(argv[1]); i++)
 		ret = rte_eth_rx_queue_setup(port, i, desc, SOCKET_ID_ANY, NULL, pool);
 	for (uint16_t i = 0; ret == 0 && i < ivshmem_number(argv[2]); i++)

@@ -127,6 +127,32 @@ def left_running():
     pair.quit_all(a, b)
 
 
+def closed_by_the_callback():
+    """From EAL's thread, for each way in which it may hear of the end: others do not notice."""
+    for name, served in (('path', False), ('vectors', True)):
+        for ending in ('set-link 0 down', 'quit'):
+            region = pair.Served('-l', '16M', '-n', 2) if served else pair.Region('16M')
+            a = pair.Shell(f'closes-{name}', region.vdev()).up(options='lsc=2')
+            b = pair.Shell(f'ends-{name}', region.vdev()).up()
+            a.link('up')
+            if ending == 'quit':
+                b.quit()
+            else:
+                b.do(ending)
+            lab.wait_until(lambda a=a: 'the callback closed port 0' in a.output(), 20, ending)
+            c = pair.Shell(f'next-{name}', region.vdev()).up()
+            if ending == 'quit':
+                lab.check(c.do('link 0 up 500')['link'] == 'down', 'the closed port is alive')
+                c.quit()
+            else:
+                b.do('set-link 0 up')
+                c.link('up')
+                c.exchange(b)
+                pair.quit_all(b, c)
+            a.quit()
+            region.remove()
+
+
 def taken_over():
     """Another process in the slot: this port goes down for good, says so, and does no harm."""
     region = pair.Region('16M')
@@ -150,4 +176,5 @@ def taken_over():
     b.quit()
 
 
-lab.main(follows_the_peer, own_callback, silence, left_running, taken_over)
+lab.main(follows_the_peer, own_callback, silence, left_running, closed_by_the_callback,
+         taken_over)

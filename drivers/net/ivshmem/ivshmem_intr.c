@@ -222,7 +222,8 @@ ivshmem_rx_queue_intr_disable(struct rte_eth_dev *eth_dev, uint16_t queue)
 		return -ENOTSUP;
 	if (ivshmem_load32(&sleep->armed) == 0)
 		return 0;
-	ivshmem_store32(&sleep->line->arm, 0);
+	if (!rxq->dev->dead)
+		ivshmem_store32(&sleep->line->arm, 0);
 	ivshmem_store32(&sleep->armed, 0);
 	ivshmem_intr_drain(rxq);
 	return 0;

@@ -292,12 +292,12 @@ ivshmem_intr_stop(struct rte_eth_dev *eth_dev)
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++)
 		rte_eal_alarm_cancel(ivshmem_intr_unmask, eth_dev->data->rx_queues[queue]);
 	dev->looks = false;
-	dev->muted = false;
 	dev->unreachable = 0;
 	if (dev->intr != NULL)		/* while the eventfds are there to be taken out of epoll */
 		rte_intr_free_epoll_fd(dev->intr);
 	dev->transport.ops->unlisten(&dev->transport);
 	rte_eal_alarm_cancel(ivshmem_intr_unmute, dev);	/* set while vector 0 was still heard */
+	dev->muted = false;
 	ivshmem_intr_free(eth_dev);
 	if (!dev->dead)		/* else the lines are the next owner's */
 		ivshmem_intr_clear(eth_dev);

@@ -115,7 +115,7 @@ ivshmem_link_tell_moves(struct rte_eth_dev *eth_dev)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 
-	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues && !dev->dead; queue++) {
 		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
 		const uint32_t gen = ivshmem_load32_acquire(&txq->dir_gen);	/* tx_lead */
 

@@ -56,7 +56,7 @@ ivshmem_rx_list_take(struct ivshmem_rxq *rxq)
 	rxq->list_sel = want >> 16 & 1;
 	rxq->list_cnt = rxq->dev->dead ? 0 : want & UINT16_MAX;	/* else offered before that */
 	rxq->list_at = 0;
-	if (ivshmem_load32(&rxq->anew) != rxq->anew_done) {
+	if (ivshmem_load32(&rxq->anew) != rxq->anew_done && !rxq->dev->dead) {
 		rxq->anew_done = ivshmem_load32(&rxq->anew);
 		for (uint32_t ring = 0; ring < rxq->ring_cnt; ring++)
 			ivshmem_consumer_start(&rxq->rings[ring]);

@@ -57,6 +57,7 @@ ivshmem_producer_start(struct ivshmem_producer *end, void *section, uint64_t des
 	ivshmem_backoff_arm(&end->violated, &end->backoff, &end->backoff_cnt);
 
 	ivshmem_store32_release(&own->dir_epoch, 0);
+	ivshmem_ring_order(end->wc);
 	ivshmem_fence_release();	/* no new size under the old dir_epoch */
 	ivshmem_store32(&own->desc_cnt, desc_cnt);
 	ivshmem_store64(&own->desc_off, desc_off);
@@ -197,6 +198,7 @@ ivshmem_consumer_end_session(struct ivshmem_consumer *end)
 	end->out = 0;
 	end->ret = 0;
 	ivshmem_store32_release(&end->own->clear, 0);	/* S5 */
+	ivshmem_ring_order(end->wc);
 }
 
 void
@@ -213,6 +215,7 @@ ivshmem_consumer_start(struct ivshmem_consumer *end)
 	ivshmem_consumer_end_session(end);
 	ivshmem_store32_release(&own->yours, 0);
 	ivshmem_store32_release(&own->dir_epoch, 0);
+	ivshmem_ring_order(end->wc);
 	ivshmem_fence_release();
 	ivshmem_store32(&own->ret_cnt, end->ret_cnt);
 	ivshmem_store64(&own->ret_off, end->ret_off);
@@ -344,6 +347,7 @@ ivshmem_consumer_adopt(struct ivshmem_consumer *end, const struct ivshmem_layout
 	ivshmem_ring_order(end->wc);
 	ivshmem_store64_release(&own->cw, ivshmem_ring_word(end->mine, 0));	/* P2 */
 	end->yours = epoch;
+	ivshmem_ring_order(end->wc);
 	ivshmem_store32_release(&own->yours, epoch);				/* P3 */
 	if (end->stale == 0)
 		ivshmem_store32_release(&own->clear, 1);

@@ -373,7 +373,9 @@ ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 	if (!ivshmem_tx_lend_bar(dest) && !ring->ready)
 		return;		/* left before */
 	/* at once: what the port said of the session that ends says nothing of these loans */
-	ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
+	if (!txq->dev->dead)	/* else the section is another's */
+		ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
+	ring->ready = false;
 	dest->next = ring->prod;
 	ivshmem_tx_lend_tell_barred(dest);
 }
