@@ -281,29 +281,18 @@ victim_receive(struct victim_port *port)
 	return cnt;
 }
 
-/* One of the port's Tx pool, which lies in its section, or of the victim's own. */
-static struct rte_mbuf *
-frames_mbuf(const struct victim_port *port)
-{
-	struct rte_mbuf *mbuf = NULL;
-
-	if (port->tx_pool != NULL && victim_random(2) == 0)
-		mbuf = rte_pktmbuf_alloc(port->tx_pool);
-	return mbuf != NULL ? mbuf : rte_pktmbuf_alloc(victim_pool());
-}
-
 /* len bytes as in pattern.h, in as many mbufs as that needs. */
 static struct rte_mbuf *
-frames_make(const struct victim_port *port, const struct rte_ether_addr *to, uint32_t len,
+frames_make(const struct rte_ether_addr *to, const struct rte_ether_addr *from, uint32_t len,
 	    uint32_t seq)
 {
 	uint8_t bytes[VICTIM_FRAME_MAX];
 	struct rte_mbuf *head = NULL;
 
-	ivshmem_pattern_write(bytes, len, to->addr_bytes, port->mac.addr_bytes, seq);
+	ivshmem_pattern_write(bytes, len, to->addr_bytes, from->addr_bytes, seq);
 	for (uint32_t done = 0; done < len;) {
 		const uint32_t part = RTE_MIN(len - done, VICTIM_ROOM);
-		struct rte_mbuf *mbuf = frames_mbuf(port);
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(victim_pool());
 
 		if (mbuf == NULL) {
 			rte_pktmbuf_free(head);
@@ -331,7 +320,7 @@ victim_send(struct victim_port *port)
 	uint16_t sent;
 
 	while (cnt < want) {
-		bufs[cnt] = frames_make(port, targets[victim_random(RTE_DIM(targets))],
+		bufs[cnt] = frames_make(targets[victim_random(RTE_DIM(targets))], &port->mac,
 					60 + victim_random(victim_random(4) == 0 ? 1400 : 100),
 					port->sent + cnt);
 		if (bufs[cnt] == NULL)
@@ -367,7 +356,7 @@ victim_send_pair(struct victim_port *from, struct victim_port *to)
 	if (to->expected == 0)
 		from->next = 0;
 	while (cnt < window) {
-		bufs[cnt] = frames_make(from, &to->mac, 60 + victim_random(900),
+		bufs[cnt] = frames_make(&to->mac, &from->mac, 60 + victim_random(900),
 					frames_pair_seq(from->next + cnt));
 		if (bufs[cnt] == NULL)
 			break;

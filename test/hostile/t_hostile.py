@@ -17,8 +17,7 @@ import re
 import lab
 from bench import HERE, KINDS, Bench, build, hugepages
 
-# devargs of the victim's ports
-MODES = {'copy': '', 'zero-copy': 'zero_copy=1,tx_pool=256'}
+MODES = {'copy': '', 'zero-copy': 'zero_copy=1'}     # devargs of the victim's ports
 # Hostile stores of a row, at least; fewer where each costs some frames, or waits for them.
 WRITES = 52_000_000 if lab.LONG else 1_500_000
 SLOW = {'replay': 1_000_000 if lab.LONG else 150_000, 'fields': 8_000_000 if lab.LONG else 0}

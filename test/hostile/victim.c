@@ -87,7 +87,6 @@ victim_start(struct victim_port *port)
 		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
 	};
 	int ret = rte_eal_hotplug_add("vdev", port->name, port->args);
-	char pool[RTE_MEMPOOL_NAMESIZE];
 
 	if (ret != 0)
 		return ret;
@@ -96,8 +95,6 @@ victim_start(struct victim_port *port)
 	    rte_eth_rx_queue_setup(port->id, 0, 512, SOCKET_ID_ANY, NULL, victim_pool()) != 0 ||
 	    rte_eth_tx_queue_setup(port->id, 0, 512, SOCKET_ID_ANY, NULL) != 0)
 		victim_die("%s is not configured", port->name);
-	snprintf(pool, sizeof(pool), "%s_tx", port->name);
-	port->tx_pool = rte_mempool_lookup(pool);
 	victim_guard();
 	ret = rte_eth_dev_start(port->id);
 	if (ret != 0) {		/* its slot was stolen between both */

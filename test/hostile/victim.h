@@ -35,7 +35,6 @@ struct victim_port {
 	bool up;
 	char name[32];
 	const char *args;
-	struct rte_mempool *tx_pool;	/* tx_pool=, or NULL */
 	struct rte_ether_addr mac;
 	uint64_t received;
 	uint64_t sent;

@@ -272,7 +272,10 @@ ivshmem_intr_start(struct rte_eth_dev *eth_dev)
 		ivshmem_intr_stop(eth_dev);
 		return ret;
 	}
-	if (want->rxq != 0 && cnt < queue_cnt)
+	if (want->rxq != 0 && cnt == queue_cnt)
+		IVSHMEM_LOG(INFO, "%s: Rx interrupts: %u queues, %" PRIu32 " of them with a "
+			    "vector of their own", eth_dev->data->name, queue_cnt, cnt);
+	else if (want->rxq != 0)
 		IVSHMEM_LOG(NOTICE, "%s: Rx interrupts: %u queues, %" PRIu32 " of them with a "
 			    "vector of their own, the others share vector 0", eth_dev->data->name,
 			    queue_cnt, cnt);
