@@ -260,11 +260,9 @@ ivshmem_tx_fill_copy(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 			if (unlikely(room == 0))
 				break;
 			ivshmem_tx_describe(entries, words, next & mask, buf, len, 0);
-			if (asks) {
-				ivshmem_tx_ask_entry(&entries[next & mask]);
-				ivshmem_tx_ask_data(data + ahead, len);
-			}
 			ivshmem_copy(data, rte_pktmbuf_mtod(mbuf, const void *), len);
+			if (asks)
+				ivshmem_tx_ask_frame(&entries[next & mask], data + ahead, len);
 			data += buf_len;
 			if (unlikely(++buf == buf_end)) {
 				buf = dest->buf_first;
@@ -272,11 +270,11 @@ ivshmem_tx_fill_copy(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 			}
 			next++;
 			room--;
-		} else if (lends) {
-			break;
 		} else {
 			uint32_t pieces;
 
+			if (lends)
+				break;
 			dest->buf_next = buf;
 			dest->next = next;
 			pieces = ivshmem_tx_any(txq, dest, mbuf);

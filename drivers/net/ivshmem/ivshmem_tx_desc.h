@@ -84,10 +84,11 @@ ivshmem_tx_data(const struct ivshmem_txq *txq, uint32_t buf)
 	return txq->bufs + (uint64_t)buf * txq->buf_len + txq->headroom;
 }
 
-/* The same for a frame of len bytes. */
+/* A descriptor ahead, and the lines of a frame of len bytes at data, which is ahead, too. */
 static inline void
-ivshmem_tx_ask_data(const uint8_t *data, uint32_t len)
+ivshmem_tx_ask_frame(const struct ivshmem_entry_shm *entry, const uint8_t *data, uint32_t len)
 {
+	ivshmem_tx_ask_entry(entry);
 	ivshmem_tx_ask(data);
 	if (len <= RTE_CACHE_LINE_MIN_SIZE)
 		return;
