@@ -134,11 +134,9 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 static inline uint32_t
 ivshmem_tx_room(struct ivshmem_dest *dest, uint32_t want)
 {
-	struct ivshmem_producer *ring = &dest->ring;
-
-	if (dest->cycle_cnt - (dest->next - ring->cons) < want)
-		ivshmem_producer_refresh(ring);
-	return dest->cycle_cnt - (dest->next - ring->cons);
+	if (ivshmem_tx_left(dest) < want)
+		ivshmem_producer_refresh(&dest->ring);
+	return ivshmem_tx_left(dest);
 }
 
 uint32_t
@@ -281,7 +279,7 @@ ivshmem_tx_fill_copy(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 			if (pieces == UINT32_MAX)
 				break;
 			next = dest->next;
-			room = dest->cycle_cnt - (next - dest->ring.cons);
+			room = ivshmem_tx_left(dest);
 			buf = dest->buf_next;
 			data = ivshmem_tx_data(txq, buf);
 			if (pieces == 0)

@@ -16,6 +16,13 @@
 #include "ivshmem_ethdev.h"
 #include "ivshmem_rxtx.h"
 
+/* Descriptors that may be filled before another look at the consumer's index (Q1). */
+static inline uint32_t
+ivshmem_tx_left(const struct ivshmem_dest *dest)
+{
+	return dest->cycle_cnt - (dest->next - dest->ring.cons);
+}
+
 /* The next buffer of the cycle (Q1). */
 static inline uint32_t
 ivshmem_tx_buffer(struct ivshmem_dest *dest)

@@ -64,8 +64,7 @@ static inline uint32_t
 ivshmem_tx_lend_left(const struct ivshmem_dest *dest)
 {
 	const uint32_t returns = dest->ring.ret_cnt - dest->flight.out_cnt;
-	const uint32_t entries = dest->cycle_cnt - (dest->next - dest->ring.cons);
-	const uint32_t places = RTE_MIN(returns, entries);
+	const uint32_t places = RTE_MIN(returns, ivshmem_tx_left(dest));
 
 	return RTE_MIN(places, ivshmem_flight_room(&dest->flight));
 }
@@ -88,7 +87,7 @@ uint32_t
 ivshmem_tx_lend_look(struct ivshmem_dest *dest, uint32_t want)
 {
 	ivshmem_tx_lend_room(dest, want);
-	return dest->ring.ready ? dest->cycle_cnt - (dest->next - dest->ring.cons) : 0;
+	return dest->ring.ready ? ivshmem_tx_left(dest) : 0;
 }
 
 /* Where a piece lies that can be sent as it is. */
