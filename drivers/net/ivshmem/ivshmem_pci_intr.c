@@ -52,14 +52,9 @@ ivshmem_pci_hear(struct ivshmem_transport *transport, bool on)
 	if (on)
 		rte_intr_callback_register(device->intr_handle, transport->control,
 					   transport->control_arg);
-	else if (!rte_thread_is_intr())
-		rte_intr_callback_unregister_sync(device->intr_handle, transport->control,
-						  transport->control_arg);
-	else if (rte_intr_callback_unregister(device->intr_handle, transport->control,
-					      transport->control_arg) == -EAGAIN)
-		/* it is our callback that runs */
-		rte_intr_callback_unregister_pending(device->intr_handle, transport->control,
-						     transport->control_arg, NULL);
+	else
+		ivshmem_transport_unhear(device->intr_handle, transport->control,
+					 transport->control_arg);
 }
 
 int

@@ -152,12 +152,7 @@ ivshmem_socket_unlisten(struct ivshmem_transport *transport)
 {
 	struct ivshmem_socket *sock = transport->front;
 
-	if (!rte_thread_is_intr())
-		rte_intr_callback_unregister_sync(sock->intr, ivshmem_socket_control, transport);
-	else if (rte_intr_callback_unregister(sock->intr, ivshmem_socket_control, transport) ==
-		 -EAGAIN)	/* it is our callback that runs */
-		rte_intr_callback_unregister_pending(sock->intr, ivshmem_socket_control, transport,
-						     NULL);
+	ivshmem_transport_unhear(sock->intr, ivshmem_socket_control, transport);
 	rte_intr_instance_free(sock->intr);
 	sock->intr = NULL;
 }

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_interrupts.h>
+
 #include "ivshmem_port.h"
 
 struct ivshmem_transport;
@@ -56,5 +58,16 @@ struct ivshmem_transport {
 	enum ivshmem_owner_kind kind;
 	bool wc;			/* base may be mapped write-combining */
 };
+
+/* Take a callback back, from any thread: also from the callback itself, when it ends. */
+static inline void
+ivshmem_transport_unhear(const struct rte_intr_handle *handle, rte_intr_callback_fn callback,
+			 void *arg)
+{
+	if (!rte_thread_is_intr())
+		rte_intr_callback_unregister_sync(handle, callback, arg);
+	else if (rte_intr_callback_unregister(handle, callback, arg) == -EAGAIN)
+		rte_intr_callback_unregister_pending(handle, callback, arg, NULL);
+}
 
 #endif /* IVSHMEM_TRANSPORT_H */
