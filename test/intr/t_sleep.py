@@ -41,30 +41,29 @@ def shared_vectors():
             lab.check(found['control_interrupts'] > ROUNDS // 8, f'{found}')
 
 
-def bursts():
-    """Bursts after random gaps of 0 to 10 ms, one way, all of it received."""
-    served = pair.Served(name='bursts')
-    sink = Sleeper('bursts-sink', 'sink', served.vdev(), queues=2)
-    source = Sleeper('bursts-source', 'burst', served.vdev(), queues=2, ms=BURST_MS)
-    sent, got = source.result(), sink.result()
+def random_bursts(source_role, other_role):
+    """Bursts after random gaps of 0 to 10 ms. Returns what both sides counted, both honest."""
+    served = pair.Served(name=source_role)
+    other = Sleeper(f'{source_role}-{other_role}', other_role, served.vdev(), queues=2)
+    source = Sleeper(f'{source_role}-source', source_role, served.vdev(), queues=2, ms=BURST_MS)
+    sent, got = source.result(), other.result()
     served.remove()
     lab.check(sent['sent'] == got['received'] > BURST_MS / 2, f'{sent}, {got}')
     lab.check(got['sleeps'] > BURST_MS / 100, f'it hardly slept: {got}')
     check_honest(sent, got)
+    return sent, got
+
+
+def bursts():
+    """One way, all of it received."""
+    random_bursts('burst', 'sink')
 
 
 def bursts_there_and_back():
-    """The same, and the sender sleeps, too, until each of its bursts is back."""
-    served = pair.Served(name='bounce')
-    pong = Sleeper('bounce-pong', 'pong', served.vdev(), queues=2)
-    source = Sleeper('bounce-source', 'bounce', served.vdev(), queues=2, ms=BURST_MS)
-    there, back = source.result(), pong.result()
-    served.remove()
-    lab.check(there['sent'] == back['received'] == back['sent'] == there['received'] >
-              BURST_MS / 2, f'{there}, {back}')
-    for found in (there, back):
-        lab.check(found['sleeps'] > BURST_MS / 100, f'it hardly slept: {found}')
-    check_honest(there, back)
+    """The sender sleeps, too, until each of its bursts is back."""
+    there, back = random_bursts('bounce', 'pong')
+    lab.check(there['received'] == back['sent'] == there['sent'], f'{there}, {back}')
+    lab.check(there['sleeps'] > BURST_MS / 100, f'it hardly slept: {there}')
 
 
 def no_vectors():

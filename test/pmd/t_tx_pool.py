@@ -77,6 +77,14 @@ def passes(a, b, count, length, segs=1, pooled=None, lent=None):
     return got
 
 
+def serves_again(a, b):
+    """Every mbuf comes home once both speak to each other, and is sent from again."""
+    a.meet(b)
+    is_home(a)
+    a.do('use ' + POOL)
+    passes(a, b, 300, 1000)
+
+
 def hands_over(a, b, region, count=200):
     """b keeps frames that lie in a's pool."""
     index = region.produced(0)[1]
@@ -182,10 +190,7 @@ def start_anew(region, a, b, lines):
     stays_out(region, a, COUNT - 200)
     b.do('release')
     a.link('up')
-    a.meet(b)
-    is_home(a)
-    a.do('use ' + POOL)
-    passes(a, b, 300, 1000)
+    serves_again(a, b)
     is_home(a)
 
 
@@ -235,9 +240,7 @@ def killed_with_server():
     b = pair.Shell('served-b2', served.vdev(*Z)).up()
     a.link('up')
     a.do('use')
-    a.meet(b)
-    a.do('use ' + POOL)
-    passes(a, b, 300, 1000)
+    serves_again(a, b)
     end(served, a, b)
 
 
@@ -253,10 +256,7 @@ def killed_without():
     b = pair.Shell('killed-b2', region.vdev(*Z, 'port=1')).up()
     a.do('use')
     a.link('up')
-    a.meet(b)
-    is_home(a)
-    a.do('use ' + POOL)
-    passes(a, b, 300, 1000)
+    serves_again(a, b)
     end(region, a, b)
 
 
@@ -274,10 +274,7 @@ def receiver_paused():
     stays_out(region, a, COUNT - 200)
     b.do('release')
     a.do('use')
-    a.meet(b)
-    is_home(a)
-    a.do('use ' + POOL)
-    passes(a, b, 300, 1000)
+    serves_again(a, b)
     end(region, a, b)
 
 
@@ -306,10 +303,7 @@ def sender_killed():
     a.link('up')
     stays_out(region, a, 0)
     b.do('release')
-    a.meet(b)
-    is_home(a)
-    a.do('use ' + POOL)
-    passes(a, b, 300, 1000)
+    serves_again(a, b)
     end(region, a, b)
 
 
