@@ -202,6 +202,14 @@ MUTANTS = [
            'found = loans->rings[loan->ring].slot == source &&',
            'found = loans->rings[loan->ring].slot == UINT32_MAX &&',
            'pmd:t_chain what_came_home_is_not_reused'),
+    Mutant('no_membarrier', 'ivshmem_lock.c',
+           'syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);',
+           ';',
+           'pmd:test_lock'),
+    Mutant('owner_not_waited_for', 'ivshmem_lock.c',
+           'while (!ivshmem_lock_is_empty(lock))',
+           'while (lock == NULL)',
+           'pmd:test_lock'),
 ]
 
 
@@ -255,6 +263,9 @@ def outcome(test):
         directory = build('build-tsan' if tsan else 'build', [f'test/unit/test_{name}'])
         argv = [*(['setarch', '-R'] if tsan else []), directory / f'test/unit/test_{name}']
         env.update({'TSAN_OPTIONS': 'halt_on_error=1', 'MALLOC_PERTURB_': '165'})
+    elif name.startswith('test_'):
+        directory = build('build', [f'test/{suite}/{name}'])
+        argv = [directory / f'test/{suite}/{name}']
     else:
         directory = build('build', PMD)
         argv = ['/usr/bin/python3', TREE / 'test' / suite / f'{name}.py', more]

@@ -51,7 +51,7 @@ torture_account_loans(const struct ivshmem_rxq *rxq, struct torture_account *acc
 
 	if (loans == NULL)
 		return;
-	rte_spinlock_lock(&loans->lock);
+	rte_spinlock_lock(&loans->lock.others);	/* this thread is the owner */
 	for (uint32_t i = 0; i < rxq->ring_cnt; i++) {
 		account->stale += rxq->rings[i].stale;
 		of_rings += rxq->rings[i].out + rxq->rings[i].stale;
@@ -59,7 +59,7 @@ torture_account_loans(const struct ivshmem_rxq *rxq, struct torture_account *acc
 	out = loans->cnt - loans->spare_cnt;
 	account->loans += out;
 	account->lost_loans += out - of_rings;
-	rte_spinlock_unlock(&loans->lock);
+	rte_spinlock_unlock(&loans->lock.others);
 }
 
 void

@@ -92,6 +92,13 @@ ivshmem_fence_release(void)
 	atomic_thread_fence(memory_order_release);
 }
 
+/* Not moved by the compiler; the barrier is another thread's, by membarrier. */
+static inline void
+ivshmem_fence_light(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Stores before it are seen by others before any load after it is done; costs ~45 cycles on x86. */
 static inline void
 ivshmem_fence_full(void)

@@ -55,7 +55,7 @@ ivshmem_loans_create(uint32_t ring_cnt, uint32_t cnt, unsigned int socket)
 		return NULL;
 	}
 	ivshmem_store32(&ivshmem_loans_seen, 1);
-	rte_spinlock_init(&loans->lock);
+	ivshmem_lock_init(&loans->lock);
 	loans->cnt = cnt;
 	for (uint32_t i = 0; i < cnt; i++) {
 		struct ivshmem_loan *loan = &loans->table[i];
@@ -112,10 +112,12 @@ ivshmem_loans_drain(struct ivshmem_loans *loans)
 void
 ivshmem_loans_try_drain(struct ivshmem_loans *loans)
 {
-	if (rte_spinlock_trylock(&loans->lock) == 0)
+	const uint32_t hold = ivshmem_lock_try(&loans->lock, false);
+
+	if (hold == IVSHMEM_HOLD_NONE)
 		return;
 	ivshmem_loans_drain(loans);
-	rte_spinlock_unlock(&loans->lock);
+	ivshmem_lock_leave(&loans->lock, hold);
 }
 
 uint32_t
@@ -123,10 +125,10 @@ ivshmem_loans_out(struct ivshmem_loans *loans)
 {
 	uint32_t out;
 
-	rte_spinlock_lock(&loans->lock);
+	ivshmem_lock_take(&loans->lock);
 	ivshmem_loans_drain(loans);
 	out = loans->cnt - loans->spare_cnt;
-	rte_spinlock_unlock(&loans->lock);
+	ivshmem_lock_give(&loans->lock);
 	return out;
 }
 
@@ -135,7 +137,7 @@ ivshmem_loans_have_others(struct ivshmem_loans *loans, uint32_t source)
 {
 	bool found = false;
 
-	rte_spinlock_lock(&loans->lock);
+	ivshmem_lock_take(&loans->lock);
 	ivshmem_loans_drain(loans);
 	for (uint32_t i = 0; i < loans->cnt && !found; i++) {
 		const struct ivshmem_loan *loan = &loans->table[i];
@@ -145,7 +147,7 @@ ivshmem_loans_have_others(struct ivshmem_loans *loans, uint32_t source)
 		found = loans->rings[loan->ring].slot == source &&
 			loans->rings[loan->ring].session != loan->session;
 	}
-	rte_spinlock_unlock(&loans->lock);
+	ivshmem_lock_give(&loans->lock);
 	return found;
 }
 
@@ -184,7 +186,7 @@ ivshmem_loan_free(void *addr, void *opaque)
 void
 ivshmem_loans_close(struct ivshmem_loans *loans)
 {
-	rte_spinlock_lock(&loans->lock);
+	ivshmem_lock_take(&loans->lock);
 	loans->closed = true;
-	rte_spinlock_unlock(&loans->lock);
+	ivshmem_lock_give(&loans->lock);
 }

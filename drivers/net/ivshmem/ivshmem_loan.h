@@ -12,8 +12,8 @@
  *
  * Invariants:
  *  B1. A loan belongs to one mbuf, whatever the peer announced, and to one session of one ring.
- *  B2. Everything but "freed" is touched only under the try-lock; nobody waits for it but the
- *      control thread.
+ *  B2. Everything but "freed" is touched only under the lock, which the polling thread owns; nobody
+ *      waits for it but the control thread.
  *  B3. The table and the mapping live until the last loan came back, also when the port is closed.
  * Threads: free callback any; drain whoever gets the lock.
  */
@@ -27,8 +27,8 @@
 #include <rte_mbuf.h>
 #include <rte_per_lcore.h>
 #include <rte_ring.h>
-#include <rte_spinlock.h>
 
+#include "ivshmem_lock.h"
 #include "ivshmem_ring.h"
 
 #define IVSHMEM_LOAN_BATCH	64u
@@ -63,7 +63,7 @@ extern struct ivshmem_u32 ivshmem_loans_seen;	/* 1: a port of the process lends,
 
 /* Of one Rx queue; outlives it while loans are out. */
 struct ivshmem_loans {
-	rte_spinlock_t lock;
+	struct ivshmem_lock lock;
 	const struct ivshmem_dev *dev;	/* whose region the buffers lie in */
 	bool closed;			/* the region is left: nothing is given back any more */
 	struct ivshmem_consumer *rings;	/* ring_cnt: the queue's consumer ends */

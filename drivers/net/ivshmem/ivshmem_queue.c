@@ -198,7 +198,7 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 		return -ENOMEM;
 	}
 	txq->wire = &txq->dests[dev->port.slot == 0];
-	rte_spinlock_init(&txq->lock);
+	ivshmem_lock_init(&txq->lock);
 	txq->dev = dev;
 	txq->pool = dev->pool;
 	txq->bufs = (uint8_t *)dev->port.section + layout->buf_off;
@@ -337,7 +337,7 @@ ivshmem_rxq_start(struct ivshmem_rxq *rxq, uint32_t ret_cnt)
 	const struct ivshmem_layout *layout = &dev->layout;
 
 	if (rxq->loans != NULL)
-		rte_spinlock_lock(&rxq->loans->lock);
+		ivshmem_lock_take(&rxq->loans->lock);
 	for (uint32_t ring = 0; ring < rxq->ring_cnt; ring++) {
 		const uint32_t source = ring / layout->queue_cnt;
 		const uint32_t txq = ring % layout->queue_cnt;
@@ -369,7 +369,7 @@ ivshmem_rxq_start(struct ivshmem_rxq *rxq, uint32_t ret_cnt)
 		ivshmem_consumer_start(end);
 	}
 	if (rxq->loans != NULL)
-		rte_spinlock_unlock(&rxq->loans->lock);
+		ivshmem_lock_give(&rxq->loans->lock);
 	ivshmem_store32(&rxq->list_want, 0);
 	ivshmem_store32(&rxq->list_taken, 0);
 	rxq->anew_done = ivshmem_load32(&rxq->anew);
@@ -386,9 +386,9 @@ ivshmem_unused_loans_start(struct ivshmem_dev *dev, uint32_t end)
 
 	if (ring->own == NULL)
 		return false;
-	rte_spinlock_lock(&loans->lock);
+	ivshmem_lock_take(&loans->lock);
 	ivshmem_consumer_start(ring);
-	rte_spinlock_unlock(&loans->lock);
+	ivshmem_lock_give(&loans->lock);
 	return true;
 }
 

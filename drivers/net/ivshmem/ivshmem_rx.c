@@ -322,14 +322,15 @@ uint16_t
 ivshmem_rx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 {
 	struct ivshmem_rxq *rxq = queue;
+	const uint32_t hold = ivshmem_lock_try(&rxq->loans->lock, true);
 	uint16_t received;
 
-	if (unlikely(rte_spinlock_trylock(&rxq->loans->lock) == 0))
+	if (unlikely(hold == IVSHMEM_HOLD_NONE))
 		return 0;	/* somebody gives loans back just now */
 	rxq->loans->bursts++;
 	ivshmem_loans_drain(rxq->loans);
 	received = ivshmem_rx_rings(rxq, bufs, nb_bufs, true);
-	rte_spinlock_unlock(&rxq->loans->lock);
+	ivshmem_lock_leave(&rxq->loans->lock, hold);
 	if (received == 0)
 		ivshmem_rx_idle(rxq);
 	return received;

@@ -29,7 +29,6 @@
 #include <rte_mbuf.h>
 #include <rte_memcpy.h>
 #include <rte_mempool.h>
-#include <rte_spinlock.h>
 
 #include "ivshmem_abi.h"
 #include "ivshmem_flight.h"
@@ -220,7 +219,7 @@ struct ivshmem_txq {
 	struct ivshmem_dest *dests;	/* the port's, port_cnt of them; the own one is unused */
 	uint16_t *touched;		/* segment: destinations that this burst filled */
 	uint32_t touched_cnt;
-	rte_spinlock_t lock;		/* zero_copy=1 (Q2) */
+	struct ivshmem_lock lock;	/* zero_copy=1 (Q2) */
 	uint32_t bursts;		/* counted under the lock */
 	uint32_t bursts_seen;		/* and looked at by the control thread */
 	struct ivshmem_u32 anew;	/* counts wishes of the control thread: START all rings */

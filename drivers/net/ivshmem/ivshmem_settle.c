@@ -222,7 +222,7 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 	txq->bursts_seen = txq->bursts;
 	if (!dev->zero_copy || !ivshmem_settle_is_holding(txq))
 		return;
-	rte_spinlock_lock(&txq->lock);
+	ivshmem_lock_take(&txq->lock);
 	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
 		struct ivshmem_dest *dest = &txq->dests[slot];
 
@@ -236,7 +236,7 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 			ivshmem_tx_lend_tend(txq, dest, dest->flight.cnt);
 		}
 	}
-	rte_spinlock_unlock(&txq->lock);
+	ivshmem_lock_give(&txq->lock);
 }
 
 void

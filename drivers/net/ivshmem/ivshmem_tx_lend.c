@@ -418,14 +418,15 @@ uint16_t
 ivshmem_tx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 {
 	struct ivshmem_txq *txq = queue;
+	const uint32_t hold = ivshmem_lock_try(&txq->lock, true);
 	uint16_t sent;
 
-	if (unlikely(rte_spinlock_trylock(&txq->lock) == 0))
+	if (unlikely(hold == IVSHMEM_HOLD_NONE))
 		return 0;	/* the control thread takes back what is returned just now */
 	txq->bursts++;
 	sent = txq->dev->fdb == NULL ? ivshmem_tx_burst(queue, bufs, nb_bufs) :
 		ivshmem_tx_burst_segment(queue, bufs, nb_bufs);
-	rte_spinlock_unlock(&txq->lock);
+	ivshmem_lock_leave(&txq->lock, hold);
 	return sent;
 }
 
@@ -449,9 +450,10 @@ int
 ivshmem_tx_done_cleanup(void *queue, uint32_t cnt)
 {
 	struct ivshmem_txq *txq = queue;
+	const uint32_t hold = ivshmem_lock_try(&txq->lock, false);
 	uint32_t done = 0;
 
-	if (rte_spinlock_trylock(&txq->lock) == 0)
+	if (hold == IVSHMEM_HOLD_NONE)
 		return 0;
 	for (uint32_t slot = 0; slot < txq->dev->layout.port_cnt; slot++) {
 		struct ivshmem_dest *dest = &txq->dests[slot];
@@ -460,6 +462,6 @@ ivshmem_tx_done_cleanup(void *queue, uint32_t cnt)
 			done += ivshmem_tx_lend_tend(txq, dest,
 						     cnt != 0 ? cnt - done : dest->flight.cnt);
 	}
-	rte_spinlock_unlock(&txq->lock);
+	ivshmem_lock_leave(&txq->lock, hold);
 	return done;
 }

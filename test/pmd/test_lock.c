@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The net_ivshmem authors
+ */
+
+/*
+ * The lock of a queue, on real CPUs: an owner in a loop, and somebody who waits for it, or who
+ * tries now and then.
+ *
+ * Whoever is inside adds one to two plain words and looks at the first in between; nobody may have
+ * changed it, and no addition may be lost. That an owner and a claim meet is rare, so the owner
+ * does little else.
+ */
+
+#include <pthread.h>
+#include <time.h>
+
+#include <rte_pause.h>
+
+#include "check.h"
+#include "ivshmem_lock.h"
+
+#define PHASE_MS	1500
+#define TRY_EACH	100000	/* rounds: the other one owns it again meanwhile */
+
+struct race {
+	struct ivshmem_lock lock;
+	struct ivshmem_u32 stop;
+	uint64_t first;		/* under the lock */
+	uint64_t last;
+	uint64_t got_by_owner;	/* each written by one thread */
+	uint64_t got_by_waiter;
+	uint64_t got_by_other;
+	_Atomic uint64_t broken;
+};
+
+static void
+race_inside(struct race *race)
+{
+	const uint64_t before = race->first;
+
+	race->first = before + 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (race->last != before || race->first != before + 1)
+		race->broken++;
+	race->last = before + 1;
+}
+
+static void *
+race_owner(void *arg)
+{
+	struct race *race = arg;
+
+	while (ivshmem_load32(&race->stop) == 0) {
+		const uint32_t hold = ivshmem_lock_try(&race->lock, true);
+
+		if (hold == IVSHMEM_HOLD_NONE)
+			continue;
+		race_inside(race);
+		ivshmem_lock_leave(&race->lock, hold);
+		race->got_by_owner++;
+	}
+	return NULL;
+}
+
+static void *
+race_other(void *arg)
+{
+	struct race *race = arg;
+
+	for (uint32_t round = 0; ivshmem_load32(&race->stop) == 0; round++) {
+		uint32_t hold;
+
+		if (round % TRY_EACH != 0) {
+			rte_pause();
+			continue;
+		}
+		hold = ivshmem_lock_try(&race->lock, false);
+		if (hold == IVSHMEM_HOLD_NONE)
+			continue;
+		race_inside(race);
+		ivshmem_lock_leave(&race->lock, hold);
+		race->got_by_other++;
+	}
+	return NULL;
+}
+
+static void *
+race_waiter(void *arg)
+{
+	struct race *race = arg;
+
+	while (ivshmem_load32(&race->stop) == 0) {
+		ivshmem_lock_take(&race->lock);
+		race_inside(race);
+		ivshmem_lock_give(&race->lock);
+		race->got_by_waiter++;
+	}
+	return NULL;
+}
+
+/* Until it owns the lock, which must take as many bursts as are said. */
+static void
+own(struct ivshmem_lock *lock)
+{
+	for (uint32_t i = 0; i < IVSHMEM_LOCK_STREAK; i++) {
+		const uint32_t hold = ivshmem_lock_try(lock, true);
+
+		CHECK_EQ(hold == IVSHMEM_HOLD_OTHER, i < IVSHMEM_LOCK_STREAK - 1);
+		CHECK_EQ(ivshmem_lock_try(lock, true), IVSHMEM_HOLD_NONE);	/* within itself */
+		ivshmem_lock_leave(lock, hold);
+	}
+}
+
+static void
+race_run(void *(*rival)(void *arg), uint32_t owners)
+{
+	const struct timespec phase = { PHASE_MS / 1000, PHASE_MS % 1000 * 1000000 };
+	struct race race = { .broken = 0 };
+	pthread_t threads[2];
+
+	ivshmem_lock_init(&race.lock);
+	pthread_create(&threads[0], NULL, race_owner, &race);
+	while (ivshmem_load32(&race.lock.owner) == IVSHMEM_LOCK_SHARED)
+		rte_pause();
+	pthread_create(&threads[1], NULL, rival, &race);
+	nanosleep(&phase, NULL);
+	ivshmem_store32(&race.stop, 1);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	CHECK_EQ(race.broken, 0);
+	CHECK_EQ(race.first, race.got_by_owner + race.got_by_waiter + race.got_by_other);
+	CHECK_EQ(race.last, race.first);
+	CHECK(race.got_by_owner > 10000);
+	CHECK(race.got_by_waiter + race.got_by_other > 100);
+	CHECK_EQ(race.lock.owner_cnt, owners);
+	printf("owner %" PRIu64 ", waiter %" PRIu64 ", other %" PRIu64 "\n", race.got_by_owner,
+	       race.got_by_waiter, race.got_by_other);
+}
+
+static void *
+one_try(void *arg)
+{
+	struct ivshmem_lock *lock = arg;
+	const uint32_t hold = ivshmem_lock_try(lock, true);
+
+	CHECK_EQ(hold, IVSHMEM_HOLD_OTHER);
+	ivshmem_lock_leave(lock, hold);
+	return NULL;
+}
+
+/* One thread after the other. */
+static void
+in_turns(void)
+{
+	const uint32_t self = rte_gettid();
+	struct ivshmem_lock lock;
+	pthread_t thread;
+
+	ivshmem_lock_init(&lock);
+	for (uint32_t number = 0; number < IVSHMEM_LOCK_OWNERS; number++) {
+		own(&lock);
+		CHECK_EQ(ivshmem_load32(&lock.owner), number << IVSHMEM_LOCK_NUMBER | self);
+		for (int burst = 0; burst < 2; burst++) {
+			const uint32_t hold = ivshmem_lock_try(&lock, burst);
+
+			CHECK_EQ(hold, 1 + number);
+			CHECK_EQ(ivshmem_lock_try(&lock, burst), IVSHMEM_HOLD_NONE);
+			ivshmem_lock_leave(&lock, hold);
+			ivshmem_lock_take(&lock);
+			CHECK_EQ(ivshmem_lock_try(&lock, burst), IVSHMEM_HOLD_NONE);
+			ivshmem_lock_give(&lock);
+		}
+		pthread_create(&thread, NULL, one_try, &lock);
+		pthread_join(thread, NULL);
+		CHECK_EQ(ivshmem_load32(&lock.owner), IVSHMEM_LOCK_SHARED);
+	}
+	for (uint32_t i = 0; i < 2 * IVSHMEM_LOCK_STREAK; i++) {	/* no owner any more */
+		const uint32_t hold = ivshmem_lock_try(&lock, true);
+
+		CHECK_EQ(hold, IVSHMEM_HOLD_OTHER);
+		ivshmem_lock_leave(&lock, hold);
+	}
+}
+
+/* Who frees mbufs meanwhile on another thread, or takes back what is returned, keeps it shared. */
+static void
+in_no_streak(void)
+{
+	struct ivshmem_lock lock;
+
+	ivshmem_lock_init(&lock);
+	for (uint32_t i = 0; i < 3 * IVSHMEM_LOCK_STREAK; i++) {
+		const uint32_t hold = ivshmem_lock_try(&lock, i % IVSHMEM_LOCK_STREAK != 0);
+
+		CHECK_EQ(hold, IVSHMEM_HOLD_OTHER);
+		ivshmem_lock_leave(&lock, hold);
+	}
+}
+
+int
+main(void)
+{
+	in_turns();
+	in_no_streak();
+	race_run(race_waiter, 1);
+	race_run(race_other, IVSHMEM_LOCK_OWNERS);
+	return check_exit();
+}
