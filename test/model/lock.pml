@@ -15,9 +15,8 @@
  *  one inside     never two threads at once, and whoever enters sees what was done inside before
  *  nobody waits   but the one that may: all of them get to their end
  *
- * Defines: TRIES of each thread; OWNERS that there may be, one or two; GUEST: the second thread
- * tries, but not in a burst. One burst is streak enough. The others each take away one thing that
- * the driver does: t_model.py.
+ * Defines: TRIES of each thread; GUEST: the second one tries, but not in a burst. Whether a burst is
+ * streak enough is left open. The others each take away one thing that the driver does: t_model.py.
  */
 
 #define THREADS		3
@@ -26,20 +25,17 @@
 /* The words of struct ivshmem_lock, and one that is plain memory under it. */
 #define OWNER		0
 #ifdef ONE_INSIDE
-#define INSIDE(number)	1
+#define INSIDE(thread)	1
 #else
-#define INSIDE(number)	(1 + number)
+#define INSIDE(thread)	(1 + thread)
 #endif
 #define OTHERS		3
 #define DATA		4
 #define WORDS		5
 
-/* Values of OWNER besides owners. */
-#define SHARED		0
-#define CLAIMED		100
-#define owner_of(number, me)	(number * 4 + me + 1)
-#define owner_thread(owner)	(owner % 4)	/* the thread + 1, or 0 */
-#define owner_number(owner)	(owner / 4)
+/* Values of OWNER besides the threads, 0 and 1. */
+#define SHARED		10
+#define CLAIMED		11
 
 #ifdef NO_BARRIER
 #define membarrier(me)	skip
@@ -51,7 +47,7 @@
 
 byte mem[WORDS];
 chan buffer[THREADS] = [8] of { byte, byte };
-byte owner_cnt;	/* only under "others", with barriers on both sides */
+byte last = SHARED;	/* only under "others" */
 
 byte inside;	/* bookkeeping of the properties */
 hidden byte word;
@@ -91,7 +87,7 @@ inline others_trylock(me)
 }
 
 /* ivshmem_lock_is_empty() */
-#define is_empty	(owner_cnt == 0 || mem[INSIDE(owner_cnt - 1)] == 0)
+#define is_empty	(last == SHARED || mem[INSIDE(last)] == 0)
 
 /* ivshmem_lock_try_other() */
 inline lock_try_other(me)
@@ -102,29 +98,29 @@ inline lock_try_other(me)
 	:: else ->
 		owner = mem[OWNER];
 		if
-		:: owner_thread(owner) != 0 && owner_thread(owner) != me + 1 ->
+		:: owner != SHARED && owner != me ->
 			store(me, OWNER, SHARED);
-			membarrier(me)
+			membarrier(me);
+			owner = SHARED
 		:: else
 		fi;
 		if
-		:: owner_thread(owner) == me + 1 ->
+		:: owner != SHARED ->
 			store(me, OTHERS, 0)
 #ifndef NO_LOOK
-		:: owner_thread(owner) != me + 1 && !is_empty ->
+		:: owner == SHARED && !is_empty ->
 			store(me, OTHERS, 0)
 #endif
 		:: else ->
 			if
-			:: burst && owner_cnt < OWNERS ->
-				number = owner_cnt;
-				owner_cnt++;
-				store(me, INSIDE(number), 1);
-				store(me, OWNER, owner_of(number, me));
+			:: burst ->
+				last = me;
+				store(me, INSIDE(me), 1);
+				store(me, OWNER, me);
 				store(me, OTHERS, 0);
 				work(me);
-				store(me, INSIDE(number), 0)	/* ivshmem_lock_leave() */
-			:: !burst || owner_cnt == OWNERS ->
+				store(me, INSIDE(me), 0)	/* ivshmem_lock_leave() */
+			:: true ->
 				work(me);
 				store(me, OTHERS, 0)
 			fi
@@ -137,8 +133,6 @@ proctype thread(byte me; bool burst)
 {
 	byte tries = 0;
 	byte owner;
-	byte again;
-	byte number;
 	bool locked;
 
 	do
@@ -146,21 +140,19 @@ proctype thread(byte me; bool burst)
 		tries++;
 		owner = mem[OWNER];
 		if
-		:: owner_thread(owner) != me + 1 -> lock_try_other(me)
+		:: owner != me -> lock_try_other(me)
 		:: else ->
-			number = owner_number(owner);
-			store(me, INSIDE(number), 1);
-			again = owner;
+			store(me, INSIDE(me), 1);
 #ifndef NO_RECHECK
-			again = mem[OWNER];
+			owner = mem[OWNER];
 #endif
 			if
-			:: again == owner -> work(me)
+			:: owner == me -> work(me)
 			:: else
 			fi;
-			store(me, INSIDE(number), 0)
+			store(me, INSIDE(me), 0)
 		fi;
-		d_step { owner = 0; again = 0; number = 0; locked = false }
+		d_step { owner = 0; locked = false }
 	:: else -> break
 	od
 }
@@ -198,6 +190,7 @@ proctype claimer()
 init
 {
 	atomic {
+		mem[OWNER] = SHARED;
 		run thread(0, true);
 #ifdef GUEST
 		run thread(1, false);

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include <rte_common.h>
 #include <rte_pause.h>
 
 #include "check.h"
@@ -28,10 +29,18 @@ struct race {
 	uint64_t first;		/* under the lock */
 	uint64_t last;
 	uint64_t got_by_owner;	/* each written by one thread */
+	uint64_t got_owning;	/* of them */
 	uint64_t got_by_waiter;
 	uint64_t got_by_other;
 	_Atomic uint64_t broken;
 };
+
+/* What EAL does for its threads; to the lock all others are LCORE_ID_ANY. */
+static void
+be_lcore(unsigned int lcore)
+{
+	RTE_PER_LCORE(_lcore_id) = lcore;
+}
 
 static void
 race_inside(struct race *race)
@@ -50,14 +59,16 @@ race_owner(void *arg)
 {
 	struct race *race = arg;
 
+	be_lcore(1);
 	while (ivshmem_load32(&race->stop) == 0) {
-		const uint32_t hold = ivshmem_lock_try(&race->lock, true);
+		const enum ivshmem_hold hold = ivshmem_lock_try(&race->lock, true);
 
 		if (hold == IVSHMEM_HOLD_NONE)
 			continue;
 		race_inside(race);
 		ivshmem_lock_leave(&race->lock, hold);
 		race->got_by_owner++;
+		race->got_owning += hold == IVSHMEM_HOLD_OWNER;
 	}
 	return NULL;
 }
@@ -98,21 +109,23 @@ race_waiter(void *arg)
 	return NULL;
 }
 
-/* Until it owns the lock, which must take as many bursts as are said. */
+/* As many bursts as are wanted until the lcore owns the lock. */
 static void
 own(struct ivshmem_lock *lock)
 {
-	for (uint32_t i = 0; i < IVSHMEM_LOCK_STREAK; i++) {
-		const uint32_t hold = ivshmem_lock_try(lock, true);
+	const uint32_t wanted = lock->wanted;
 
-		CHECK_EQ(hold == IVSHMEM_HOLD_OTHER, i < IVSHMEM_LOCK_STREAK - 1);
+	for (uint32_t i = 0; i < wanted; i++) {
+		const enum ivshmem_hold hold = ivshmem_lock_try(lock, true);
+
+		CHECK_EQ(hold, i < wanted - 1 ? IVSHMEM_HOLD_OTHER : IVSHMEM_HOLD_OWNER);
 		CHECK_EQ(ivshmem_lock_try(lock, true), IVSHMEM_HOLD_NONE);	/* within itself */
 		ivshmem_lock_leave(lock, hold);
 	}
 }
 
 static void
-race_run(void *(*rival)(void *arg), uint32_t owners)
+race_run(void *(*rival)(void *arg), bool displaces)
 {
 	const struct timespec phase = { PHASE_MS / 1000, PHASE_MS % 1000 * 1000000 };
 	struct race race = { .broken = 0 };
@@ -131,17 +144,18 @@ race_run(void *(*rival)(void *arg), uint32_t owners)
 	CHECK_EQ(race.first, race.got_by_owner + race.got_by_waiter + race.got_by_other);
 	CHECK_EQ(race.last, race.first);
 	CHECK(race.got_by_owner > 10000);
+	CHECK(race.got_owning > race.got_by_owner / 2);	/* each time it owns it again */
 	CHECK(race.got_by_waiter + race.got_by_other > 100);
-	CHECK_EQ(race.lock.owner_cnt, owners);
-	printf("owner %" PRIu64 ", waiter %" PRIu64 ", other %" PRIu64 "\n", race.got_by_owner,
-	       race.got_by_waiter, race.got_by_other);
+	CHECK_EQ(race.lock.wanted, displaces ? IVSHMEM_LOCK_STREAK_MAX : IVSHMEM_LOCK_STREAK_MIN);
+	printf("owner %" PRIu64 " (owning %" PRIu64 "), waiter %" PRIu64 ", other %" PRIu64 "\n",
+	       race.got_by_owner, race.got_owning, race.got_by_waiter, race.got_by_other);
 }
 
 static void *
 one_try(void *arg)
 {
 	struct ivshmem_lock *lock = arg;
-	const uint32_t hold = ivshmem_lock_try(lock, true);
+	const enum ivshmem_hold hold = ivshmem_lock_try(lock, true);
 
 	CHECK_EQ(hold, IVSHMEM_HOLD_OTHER);
 	ivshmem_lock_leave(lock, hold);
@@ -152,18 +166,19 @@ one_try(void *arg)
 static void
 in_turns(void)
 {
-	const uint32_t self = rte_gettid();
 	struct ivshmem_lock lock;
 	pthread_t thread;
 
 	ivshmem_lock_init(&lock);
-	for (uint32_t number = 0; number < IVSHMEM_LOCK_OWNERS; number++) {
+	for (uint32_t wanted = IVSHMEM_LOCK_STREAK_MIN; wanted <= 2 * IVSHMEM_LOCK_STREAK_MAX;
+	     wanted *= 2) {
+		CHECK_EQ(lock.wanted, RTE_MIN(wanted, IVSHMEM_LOCK_STREAK_MAX));
 		own(&lock);
-		CHECK_EQ(ivshmem_load32(&lock.owner), number << IVSHMEM_LOCK_NUMBER | self);
+		CHECK_EQ(ivshmem_load32(&lock.owner), rte_lcore_id());
 		for (int burst = 0; burst < 2; burst++) {
-			const uint32_t hold = ivshmem_lock_try(&lock, burst);
+			const enum ivshmem_hold hold = ivshmem_lock_try(&lock, burst);
 
-			CHECK_EQ(hold, 1 + number);
+			CHECK_EQ(hold, IVSHMEM_HOLD_OWNER);
 			CHECK_EQ(ivshmem_lock_try(&lock, burst), IVSHMEM_HOLD_NONE);
 			ivshmem_lock_leave(&lock, hold);
 			ivshmem_lock_take(&lock);
@@ -174,25 +189,22 @@ in_turns(void)
 		pthread_join(thread, NULL);
 		CHECK_EQ(ivshmem_load32(&lock.owner), IVSHMEM_LOCK_SHARED);
 	}
-	for (uint32_t i = 0; i < 2 * IVSHMEM_LOCK_STREAK; i++) {	/* no owner any more */
-		const uint32_t hold = ivshmem_lock_try(&lock, true);
-
-		CHECK_EQ(hold, IVSHMEM_HOLD_OTHER);
-		ivshmem_lock_leave(&lock, hold);
-	}
 }
 
-/* Who frees mbufs meanwhile on another thread, or takes back what is returned, keeps it shared. */
+/* Who frees mbufs meanwhile, or is no lcore, or has no membarrier, does not own it. */
 static void
-in_no_streak(void)
+shared(unsigned int lcore, uint32_t no_burst_each, uint32_t wanted)
 {
 	struct ivshmem_lock lock;
 
+	be_lcore(lcore);
 	ivshmem_lock_init(&lock);
-	for (uint32_t i = 0; i < 3 * IVSHMEM_LOCK_STREAK; i++) {
-		const uint32_t hold = ivshmem_lock_try(&lock, i % IVSHMEM_LOCK_STREAK != 0);
+	lock.wanted = wanted;
+	for (uint32_t i = 0; i < 4 * IVSHMEM_LOCK_STREAK_MIN; i++) {
+		const enum ivshmem_hold hold = ivshmem_lock_try(&lock, i % no_burst_each != 0);
 
 		CHECK_EQ(hold, IVSHMEM_HOLD_OTHER);
+		CHECK_EQ(ivshmem_lock_try(&lock, true), IVSHMEM_HOLD_NONE);
 		ivshmem_lock_leave(&lock, hold);
 	}
 }
@@ -200,9 +212,12 @@ in_no_streak(void)
 int
 main(void)
 {
+	shared(0, IVSHMEM_LOCK_STREAK_MIN, IVSHMEM_LOCK_STREAK_MIN);
+	shared(0, UINT32_MAX, 0);
+	shared(LCORE_ID_ANY, UINT32_MAX, IVSHMEM_LOCK_STREAK_MIN);
+	be_lcore(0);
 	in_turns();
-	in_no_streak();
-	race_run(race_waiter, 1);
-	race_run(race_other, IVSHMEM_LOCK_OWNERS);
+	race_run(race_waiter, false);
+	race_run(race_other, true);
 	return check_exit();
 }

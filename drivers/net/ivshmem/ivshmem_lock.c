@@ -13,6 +13,7 @@
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 
+#include <rte_common.h>
 #include <rte_pause.h>
 
 #include "ivshmem_lock.h"
@@ -20,11 +21,11 @@
 static bool
 ivshmem_lock_is_empty(const struct ivshmem_lock *lock)
 {
-	return lock->owner_cnt == 0 ||
-		ivshmem_load32_acquire(&lock->inside[lock->owner_cnt - 1]) == 0; /* <- leave */
+	return lock->last == IVSHMEM_LOCK_SHARED ||
+		ivshmem_load32_acquire(&lock->inside[lock->last]) == 0;	/* pairs with leave */
 }
 
-/* From here on a thread that owned it sees that it does not, or its "inside" is seen. */
+/* From here on an lcore that owned it sees that it does not, or its "inside" is seen. */
 static void
 ivshmem_lock_displace(struct ivshmem_lock *lock, uint32_t owner)
 {
@@ -34,14 +35,13 @@ ivshmem_lock_displace(struct ivshmem_lock *lock, uint32_t owner)
 
 /* A thread is inside. Returns whether it should own the lock. */
 static bool
-ivshmem_lock_counts(struct ivshmem_lock *lock, uint32_t self, bool burst)
+ivshmem_lock_counts(struct ivshmem_lock *lock, uint32_t lcore, bool burst)
 {
-	if (!burst || lock->last != self)
+	if (!burst || lock->lcore != lcore)
 		lock->streak = 0;
-	lock->last = burst ? self : 0;
+	lock->lcore = burst ? lcore : LCORE_ID_ANY;
 	lock->streak++;
-	return lock->streak >= IVSHMEM_LOCK_STREAK && lock->owner_cnt < IVSHMEM_LOCK_OWNERS &&
-		self <= IVSHMEM_LOCK_THREAD;
+	return lock->lcore != LCORE_ID_ANY && lock->wanted != 0 && lock->streak >= lock->wanted;
 }
 
 void
@@ -50,34 +50,38 @@ ivshmem_lock_init(struct ivshmem_lock *lock)
 	memset(lock, 0, sizeof(*lock));
 	rte_spinlock_init(&lock->others);
 	ivshmem_store32(&lock->owner, IVSHMEM_LOCK_SHARED);
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
-		lock->owner_cnt = IVSHMEM_LOCK_OWNERS;
+	lock->last = IVSHMEM_LOCK_SHARED;
+	lock->lcore = LCORE_ID_ANY;
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0)
+		lock->wanted = IVSHMEM_LOCK_STREAK_MIN;
 }
 
-uint32_t
+enum ivshmem_hold
 ivshmem_lock_try_other(struct ivshmem_lock *lock, bool burst)
 {
-	const uint32_t self = rte_gettid();
-	uint32_t thread;
-	uint32_t number;
+	const uint32_t lcore = rte_lcore_id();
+	uint32_t owner;
 
 	if (rte_spinlock_trylock(&lock->others) == 0)
 		return IVSHMEM_HOLD_NONE;
-	thread = ivshmem_load32(&lock->owner) & IVSHMEM_LOCK_THREAD;
-	if (thread != 0 && thread != self)
+	owner = ivshmem_load32(&lock->owner);
+	if (owner != IVSHMEM_LOCK_SHARED && owner != lcore) {
 		ivshmem_lock_displace(lock, IVSHMEM_LOCK_SHARED);
-	if (thread == self || !ivshmem_lock_is_empty(lock)) {	/* self: given just now */
-		rte_spinlock_unlock(&lock->others);
+		lock->wanted = RTE_MIN(2 * lock->wanted, IVSHMEM_LOCK_STREAK_MAX);
+		owner = IVSHMEM_LOCK_SHARED;
+	}
+	if (owner != IVSHMEM_LOCK_SHARED || !ivshmem_lock_is_empty(lock)) {
+		rte_spinlock_unlock(&lock->others);	/* or it was given back just now */
 		return IVSHMEM_HOLD_NONE;
 	}
-	if (!ivshmem_lock_counts(lock, self, burst))
+	if (!ivshmem_lock_counts(lock, lcore, burst))
 		return IVSHMEM_HOLD_OTHER;
-	number = lock->owner_cnt++;
+	lock->last = lcore;
 	lock->streak = 0;
-	ivshmem_store32(&lock->inside[number], 1);
-	ivshmem_store32(&lock->owner, number << IVSHMEM_LOCK_NUMBER | self);
+	ivshmem_store32(&lock->inside[lcore], 1);
+	ivshmem_store32(&lock->owner, lcore);
 	rte_spinlock_unlock(&lock->others);
-	return 1 + number;
+	return IVSHMEM_HOLD_OWNER;
 }
 
 void

@@ -6,20 +6,20 @@
  * A lock that costs the thread which nearly always takes it no barrier: an atomic exchange would
  * have each burst wait until its stores have reached the lines that the peer has just read.
  *
- * A thread that took it in many bursts, and nobody else meanwhile, owns it. The owner says that it
+ * An lcore that took it in many bursts, and nobody else meanwhile, owns it. The owner says that it
  * is inside by a plain store, and looks whether it is still the owner. Who wants the lock as well
  * takes it from the owner first, and has the kernel put a barrier into all threads (membarrier):
  * then either the owner has seen that, or its store is seen.
  *
- * owner    | event                                      | next
- * ---------|--------------------------------------------|----------------------------------------
- * SHARED   | IVSHMEM_LOCK_STREAK bursts of one thread   | that thread
- * a thread | another one tries it                       | SHARED
- * a thread | another one waits for it                   | CLAIMED; that thread, when it is given
+ * owner    | event                                    | next
+ * ---------|------------------------------------------|-----------------------------------------
+ * SHARED   | as many bursts of one lcore as need be   | that lcore
+ * an lcore | another thread tries it                  | SHARED, and the next needs twice as many
+ * an lcore | another thread waits for it              | CLAIMED; that lcore, when it is given
  *
  * Invariants:
- *  L1. Each owner has an "inside" of its own, and stores to no other: a thread that has lost the
- *      lock may still do so before it sees that. After IVSHMEM_LOCK_OWNERS there is none any more.
+ *  L1. Each lcore has an "inside" of its own, and stores to no other: one that has lost the lock
+ *      may still do so before it sees that. Other threads never own it.
  *  L2. Everybody else is inside only with "others" locked, and after the last owner's "inside" was
  *      seen to be 0 since the barrier. Owner is stored only with "others" locked.
  * Model: test/model/lock.pml.
@@ -29,32 +29,33 @@
 #define IVSHMEM_LOCK_H
 
 #include <rte_branch_prediction.h>
-#include <rte_eal.h>
+#include <rte_lcore.h>
 #include <rte_spinlock.h>
 
 #include "ivshmem_atomic.h"
 
-#define IVSHMEM_LOCK_OWNERS	8u
-#define IVSHMEM_LOCK_STREAK	32u
-/* Owner: thread id, less than 2^22 in Linux, and the number of its "inside"; or one of these. */
-#define IVSHMEM_LOCK_SHARED	0u
-#define IVSHMEM_LOCK_CLAIMED	(1u << 31)
-#define IVSHMEM_LOCK_THREAD	((1u << 22) - 1)
-#define IVSHMEM_LOCK_NUMBER	22	/* shift */
+#define IVSHMEM_LOCK_STREAK_MIN	32u	/* bursts */
+#define IVSHMEM_LOCK_STREAK_MAX	16384u
+/* Owner: an lcore, or one of these. */
+#define IVSHMEM_LOCK_SHARED	RTE_MAX_LCORE
+#define IVSHMEM_LOCK_CLAIMED	(RTE_MAX_LCORE + 1)
 
-/* How a thread is inside: 1 + number of its "inside" as the owner, or one of these. */
-#define IVSHMEM_HOLD_NONE	0u	/* not at all: somebody else is */
-#define IVSHMEM_HOLD_OTHER	UINT32_MAX
+enum ivshmem_hold {
+	IVSHMEM_HOLD_NONE = 0,	/* somebody else is inside */
+	IVSHMEM_HOLD_OWNER,
+	IVSHMEM_HOLD_OTHER,
+};
 
 struct ivshmem_lock {
 	struct ivshmem_u32 owner;
-	struct ivshmem_u32 inside[IVSHMEM_LOCK_OWNERS];
 	rte_spinlock_t others;
 	/* under "others": */
-	uint32_t owner_cnt;		/* that there were */
 	uint32_t claimed;		/* owner before it was claimed */
-	uint32_t last;			/* thread that took it in a burst last */
+	uint32_t last;			/* the last owner; SHARED: none yet */
+	uint32_t lcore;			/* that took it in a burst last */
 	uint32_t streak;		/* bursts of that one */
+	uint32_t wanted;		/* bursts until it owns it; 0: no membarrier, never */
+	struct ivshmem_u32 inside[RTE_MAX_LCORE];
 };
 
 /* Without membarrier in the kernel it is an ordinary lock. */
@@ -64,37 +65,35 @@ void ivshmem_lock_init(struct ivshmem_lock *lock);
 void ivshmem_lock_take(struct ivshmem_lock *lock);
 void ivshmem_lock_give(struct ivshmem_lock *lock);
 
-/* try of a thread that is not the owner. */
-uint32_t ivshmem_lock_try_other(struct ivshmem_lock *lock, bool burst);
+/* The same of a thread that is not the owner. */
+enum ivshmem_hold ivshmem_lock_try_other(struct ivshmem_lock *lock, bool burst);
 
 /*
  * Returns how the thread is inside. Never waits, and fails within itself: freeing an mbuf in a
  * burst may come here, too.
  */
-static inline uint32_t
+static inline enum ivshmem_hold
 ivshmem_lock_try(struct ivshmem_lock *lock, bool burst)
 {
-	const uint32_t owner = ivshmem_load32(&lock->owner);
-	struct ivshmem_u32 *inside;
+	const uint32_t lcore = rte_lcore_id();
 
-	if (unlikely((owner & IVSHMEM_LOCK_THREAD) != (uint32_t)rte_gettid()))
+	if (unlikely(ivshmem_load32(&lock->owner) != lcore))
 		return ivshmem_lock_try_other(lock, burst);
-	inside = &lock->inside[owner >> IVSHMEM_LOCK_NUMBER];
-	if (unlikely(ivshmem_load32(inside) != 0))
+	if (unlikely(ivshmem_load32(&lock->inside[lcore]) != 0))
 		return IVSHMEM_HOLD_NONE;
-	ivshmem_store32(inside, 1);
+	ivshmem_store32(&lock->inside[lcore], 1);
 	ivshmem_fence_light();		/* pairs with membarrier */
-	if (likely(ivshmem_load32_acquire(&lock->owner) == owner))	/* pairs with give */
-		return 1 + (owner >> IVSHMEM_LOCK_NUMBER);
-	ivshmem_store32(inside, 0);
+	if (likely(ivshmem_load32_acquire(&lock->owner) == lcore))	/* pairs with give */
+		return IVSHMEM_HOLD_OWNER;
+	ivshmem_store32(&lock->inside[lcore], 0);
 	return IVSHMEM_HOLD_NONE;
 }
 
 static inline void
-ivshmem_lock_leave(struct ivshmem_lock *lock, uint32_t hold)
+ivshmem_lock_leave(struct ivshmem_lock *lock, enum ivshmem_hold hold)
 {
-	if (likely(hold != IVSHMEM_HOLD_OTHER))
-		ivshmem_store32_release(&lock->inside[hold - 1], 0);	/* pairs with is_empty */
+	if (likely(hold == IVSHMEM_HOLD_OWNER))
+		ivshmem_store32_release(&lock->inside[rte_lcore_id()], 0);	/* <- is_empty */
 	else
 		rte_spinlock_unlock(&lock->others);
 }

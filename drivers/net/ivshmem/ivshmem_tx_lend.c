@@ -418,7 +418,7 @@ uint16_t
 ivshmem_tx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 {
 	struct ivshmem_txq *txq = queue;
-	const uint32_t hold = ivshmem_lock_try(&txq->lock, true);
+	const enum ivshmem_hold hold = ivshmem_lock_try(&txq->lock, true);
 	uint16_t sent;
 
 	if (unlikely(hold == IVSHMEM_HOLD_NONE))
@@ -450,7 +450,7 @@ int
 ivshmem_tx_done_cleanup(void *queue, uint32_t cnt)
 {
 	struct ivshmem_txq *txq = queue;
-	const uint32_t hold = ivshmem_lock_try(&txq->lock, false);
+	const enum ivshmem_hold hold = ivshmem_lock_try(&txq->lock, false);
 	uint32_t done = 0;
 
 	if (hold == IVSHMEM_HOLD_NONE)
