@@ -112,7 +112,7 @@ ivshmem_loans_drain(struct ivshmem_loans *loans)
 void
 ivshmem_loans_try_drain(struct ivshmem_loans *loans)
 {
-	const enum ivshmem_hold hold = ivshmem_lock_try(&loans->lock, false);
+	const uint32_t hold = ivshmem_lock_try(&loans->lock, false);
 
 	if (hold == IVSHMEM_HOLD_NONE)
 		return;

@@ -56,7 +56,7 @@ ivshmem_lock_init(struct ivshmem_lock *lock)
 		lock->wanted = IVSHMEM_LOCK_STREAK_MIN;
 }
 
-enum ivshmem_hold
+uint32_t
 ivshmem_lock_try_other(struct ivshmem_lock *lock, bool burst)
 {
 	const uint32_t lcore = rte_lcore_id();
@@ -81,7 +81,7 @@ ivshmem_lock_try_other(struct ivshmem_lock *lock, bool burst)
 	ivshmem_store32(&lock->inside[lcore], 1);
 	ivshmem_store32(&lock->owner, lcore);
 	rte_spinlock_unlock(&lock->others);
-	return IVSHMEM_HOLD_OWNER;
+	return lcore;
 }
 
 void

@@ -40,11 +40,9 @@
 #define IVSHMEM_LOCK_SHARED	RTE_MAX_LCORE
 #define IVSHMEM_LOCK_CLAIMED	(RTE_MAX_LCORE + 1)
 
-enum ivshmem_hold {
-	IVSHMEM_HOLD_NONE = 0,	/* somebody else is inside */
-	IVSHMEM_HOLD_OWNER,
-	IVSHMEM_HOLD_OTHER,
-};
+/* How a thread is inside: its lcore as the owner, or one of these. */
+#define IVSHMEM_HOLD_OTHER	RTE_MAX_LCORE
+#define IVSHMEM_HOLD_NONE	(RTE_MAX_LCORE + 1)	/* not at all: somebody else is */
 
 struct ivshmem_lock {
 	struct ivshmem_u32 owner;
@@ -66,13 +64,13 @@ void ivshmem_lock_take(struct ivshmem_lock *lock);
 void ivshmem_lock_give(struct ivshmem_lock *lock);
 
 /* The same of a thread that is not the owner. */
-enum ivshmem_hold ivshmem_lock_try_other(struct ivshmem_lock *lock, bool burst);
+uint32_t ivshmem_lock_try_other(struct ivshmem_lock *lock, bool burst);
 
 /*
  * Returns how the thread is inside. Never waits, and fails within itself: freeing an mbuf in a
  * burst may come here, too.
  */
-static inline enum ivshmem_hold
+static inline uint32_t
 ivshmem_lock_try(struct ivshmem_lock *lock, bool burst)
 {
 	const uint32_t lcore = rte_lcore_id();
@@ -84,16 +82,16 @@ ivshmem_lock_try(struct ivshmem_lock *lock, bool burst)
 	ivshmem_store32(&lock->inside[lcore], 1);
 	ivshmem_fence_light();		/* pairs with membarrier */
 	if (likely(ivshmem_load32_acquire(&lock->owner) == lcore))	/* pairs with give */
-		return IVSHMEM_HOLD_OWNER;
+		return lcore;
 	ivshmem_store32(&lock->inside[lcore], 0);
 	return IVSHMEM_HOLD_NONE;
 }
 
 static inline void
-ivshmem_lock_leave(struct ivshmem_lock *lock, enum ivshmem_hold hold)
+ivshmem_lock_leave(struct ivshmem_lock *lock, uint32_t hold)
 {
-	if (likely(hold == IVSHMEM_HOLD_OWNER))
-		ivshmem_store32_release(&lock->inside[rte_lcore_id()], 0);	/* <- is_empty */
+	if (likely(hold < RTE_MAX_LCORE))
+		ivshmem_store32_release(&lock->inside[hold], 0);	/* pairs with is_empty */
 	else
 		rte_spinlock_unlock(&lock->others);
 }

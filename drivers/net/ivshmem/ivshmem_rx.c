@@ -322,7 +322,7 @@ uint16_t
 ivshmem_rx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 {
 	struct ivshmem_rxq *rxq = queue;
-	const enum ivshmem_hold hold = ivshmem_lock_try(&rxq->loans->lock, true);
+	const uint32_t hold = ivshmem_lock_try(&rxq->loans->lock, true);
 	uint16_t received;
 
 	if (unlikely(hold == IVSHMEM_HOLD_NONE))

@@ -212,18 +212,22 @@ ivshmem_tx_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, const struct 
 void
 ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t cnt)
 {
+	struct ivshmem_loan_batch *batch;
+
 	if (txq->fast_free && !txq->odd && cnt != 0 && ivshmem_load32(&ivshmem_loans_seen) == 0) {
 		rte_mempool_put_bulk(bufs[0]->pool, (void **)bufs, cnt);
 		return;
 	}
-	ivshmem_loan_batch_begin();
-	if (txq->stats.passed != txq->passed_seen)	/* some of them, since the last burst */
+	batch = ivshmem_loan_batch_begin();
+	if (txq->stats.passed != txq->passed_seen) {	/* some of them, since the last burst */
 		ivshmem_tx_free_bulk(bufs, cnt, true);
-	else
+		txq->passed_seen = txq->stats.passed;
+	} else {
 		ivshmem_tx_free_bulk(bufs, cnt, false);
-	ivshmem_loan_batch_end();
-	txq->passed_seen = txq->stats.passed;
-	txq->odd = false;
+	}
+	ivshmem_loan_batch_end(batch);
+	if (txq->odd)
+		txq->odd = false;
 }
 
 /*
@@ -295,9 +299,9 @@ ivshmem_tx_fill_copy(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 	return done;
 }
 
-uint32_t
-ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
-		uint32_t cnt)
+static __rte_always_inline uint32_t	/* measured: 73 stores a burst of 1, else 83 */
+ivshmem_tx_fill_dest(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
+		     uint32_t cnt)
 {
 	uint32_t done = 0;
 
@@ -314,10 +318,16 @@ ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_m
 	return done + ivshmem_tx_fill_lend(txq, dest, bufs + done, cnt - done);
 }
 
-uint16_t
-ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+uint32_t
+ivshmem_tx_fill(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct rte_mbuf **bufs,
+		uint32_t cnt)
 {
-	struct ivshmem_txq *txq = queue;
+	return ivshmem_tx_fill_dest(txq, dest, bufs, cnt);
+}
+
+static __rte_always_inline uint16_t	/* measured: as fill_dest */
+ivshmem_tx_wire(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint16_t nb_bufs)
+{
 	struct ivshmem_dest *dest = txq->wire;
 	struct ivshmem_producer *ring = &dest->ring;
 	uint16_t sent;
@@ -327,7 +337,7 @@ ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 	if (unlikely(!ring->ready || ivshmem_load32(&dest->want) != dest->want_seen) &&
 	    !ivshmem_tx_session(txq, dest))
 		return 0;
-	sent = ivshmem_tx_fill(txq, dest, bufs, nb_bufs);
+	sent = ivshmem_tx_fill_dest(txq, dest, bufs, nb_bufs);
 	if (likely(ring->ready)) {
 		if (dest->next != ring->prod) {
 			ivshmem_producer_publish(ring, dest->next);
@@ -337,12 +347,35 @@ ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 		ivshmem_tx_free(txq, bufs, sent);
 		txq->stats.packets += dest->frames;
 		txq->stats.bytes += dest->bytes;
-		txq->stats.full += sent < nb_bufs;
+		if (sent < nb_bufs)
+			txq->stats.full++;
 	} else {	/* the peer went while we wrote: the frames stay the caller's */
 		ivshmem_tx_lend_undo(dest);
 		sent = 0;
 	}
 	dest->frames = 0;
 	dest->bytes = 0;
+	return sent;
+}
+
+uint16_t
+ivshmem_tx_burst(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+{
+	return ivshmem_tx_wire(queue, bufs, nb_bufs);
+}
+
+uint16_t
+ivshmem_tx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
+{
+	struct ivshmem_txq *txq = queue;
+	const uint32_t hold = ivshmem_lock_try(&txq->lock, true);
+	uint16_t sent;
+
+	if (unlikely(hold == IVSHMEM_HOLD_NONE))
+		return 0;	/* the control thread takes back what is returned just now */
+	txq->bursts++;
+	sent = txq->dev->fdb == NULL ? ivshmem_tx_wire(queue, bufs, nb_bufs) :
+		ivshmem_tx_burst_segment(queue, bufs, nb_bufs);
+	ivshmem_lock_leave(&txq->lock, hold);
 	return sent;
 }

@@ -34,11 +34,11 @@ uint32_t
 ivshmem_tx_lend_reap(struct ivshmem_dest *dest, uint32_t cnt)
 {
 	struct rte_mbuf *back[IVSHMEM_LEND_REAP];
+	struct ivshmem_loan_batch *batch = ivshmem_loan_batch_begin();
 	uint32_t cookies[IVSHMEM_LEND_REAP];
 	uint32_t reaped = 0;
 	uint32_t got;
 
-	ivshmem_loan_batch_begin();
 	do {
 		uint32_t cnt_back = 0;
 
@@ -55,7 +55,7 @@ ivshmem_tx_lend_reap(struct ivshmem_dest *dest, uint32_t cnt)
 		dest->ring.bad_cookies = dest->flight.bad_cookies;
 		reaped += got;
 	} while (got == RTE_DIM(cookies) && reaped < cnt);
-	ivshmem_loan_batch_end();
+	ivshmem_loan_batch_end(batch);
 	return reaped;
 }
 
@@ -414,22 +414,6 @@ ivshmem_tx_lend_drop(struct ivshmem_dest *dest)
 	ivshmem_tx_lend_unbar_all(dest);
 }
 
-uint16_t
-ivshmem_tx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
-{
-	struct ivshmem_txq *txq = queue;
-	const enum ivshmem_hold hold = ivshmem_lock_try(&txq->lock, true);
-	uint16_t sent;
-
-	if (unlikely(hold == IVSHMEM_HOLD_NONE))
-		return 0;	/* the control thread takes back what is returned just now */
-	txq->bursts++;
-	sent = txq->dev->fdb == NULL ? ivshmem_tx_burst(queue, bufs, nb_bufs) :
-		ivshmem_tx_burst_segment(queue, bufs, nb_bufs);
-	ivshmem_lock_leave(&txq->lock, hold);
-	return sent;
-}
-
 uint32_t
 ivshmem_tx_lend_tend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t cnt)
 {
@@ -450,7 +434,7 @@ int
 ivshmem_tx_done_cleanup(void *queue, uint32_t cnt)
 {
 	struct ivshmem_txq *txq = queue;
-	const enum ivshmem_hold hold = ivshmem_lock_try(&txq->lock, false);
+	const uint32_t hold = ivshmem_lock_try(&txq->lock, false);
 	uint32_t done = 0;
 
 	if (hold == IVSHMEM_HOLD_NONE)
