@@ -28,7 +28,7 @@ REACH = 3.0         # seconds of traffic in which a step is reached
 LEAVE = 0.4         # the same where it is one of those that a port takes when it leaves
 # Each of these must have been a place to be killed at, whatever chance chose.
 ESSENTIAL = {
-    'copy': 'tx_fill tx_burst tx_session producer_publish producer_start producer_adopt '
+    'copy': 'tx_fill_dest tx_wire tx_session producer_publish producer_start producer_adopt '
             'consumer_avail rx_ring consumer_release consumer_start consumer_adopt '
             'port_claim port_set_state port_release port_set_conf port_beat start stop dev_close',
     'zero_copy': 'tx_fill_lend tx_large tx_place flight_take flight_give flight_release rx_large '
