@@ -126,20 +126,19 @@ ivshmem_loan_lend(struct ivshmem_loans *loans, struct ivshmem_consumer *ring,
 }
 
 /* Between the two, loans that this thread frees are gathered. */
-static inline struct ivshmem_loan_batch *
+static inline void
 ivshmem_loan_batch_begin(void)
 {
-	struct ivshmem_loan_batch *batch = &RTE_PER_LCORE(ivshmem_loan_batch);
-
-	batch->open = true;
-	return batch;
+	RTE_PER_LCORE(ivshmem_loan_batch).open = true;
 }
 
 void ivshmem_loan_batch_flush(void);
 
 static inline void
-ivshmem_loan_batch_end(struct ivshmem_loan_batch *batch)
+ivshmem_loan_batch_end(void)
 {
+	struct ivshmem_loan_batch *batch = &RTE_PER_LCORE(ivshmem_loan_batch);
+
 	batch->open = false;
 	if (batch->cnt != 0)
 		ivshmem_loan_batch_flush();

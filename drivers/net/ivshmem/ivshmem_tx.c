@@ -212,20 +212,18 @@ ivshmem_tx_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, const struct 
 void
 ivshmem_tx_free(struct ivshmem_txq *txq, struct rte_mbuf **bufs, uint32_t cnt)
 {
-	struct ivshmem_loan_batch *batch;
-
 	if (txq->fast_free && !txq->odd && cnt != 0 && ivshmem_load32(&ivshmem_loans_seen) == 0) {
 		rte_mempool_put_bulk(bufs[0]->pool, (void **)bufs, cnt);
 		return;
 	}
-	batch = ivshmem_loan_batch_begin();
+	ivshmem_loan_batch_begin();
 	if (txq->stats.passed != txq->passed_seen) {	/* some of them, since the last burst */
 		ivshmem_tx_free_bulk(bufs, cnt, true);
 		txq->passed_seen = txq->stats.passed;
 	} else {
 		ivshmem_tx_free_bulk(bufs, cnt, false);
 	}
-	ivshmem_loan_batch_end(batch);
+	ivshmem_loan_batch_end();
 	if (txq->odd)
 		txq->odd = false;
 }

@@ -34,11 +34,11 @@ uint32_t
 ivshmem_tx_lend_reap(struct ivshmem_dest *dest, uint32_t cnt)
 {
 	struct rte_mbuf *back[IVSHMEM_LEND_REAP];
-	struct ivshmem_loan_batch *batch = ivshmem_loan_batch_begin();
 	uint32_t cookies[IVSHMEM_LEND_REAP];
 	uint32_t reaped = 0;
 	uint32_t got;
 
+	ivshmem_loan_batch_begin();
 	do {
 		uint32_t cnt_back = 0;
 
@@ -55,7 +55,7 @@ ivshmem_tx_lend_reap(struct ivshmem_dest *dest, uint32_t cnt)
 		dest->ring.bad_cookies = dest->flight.bad_cookies;
 		reaped += got;
 	} while (got == RTE_DIM(cookies) && reaped < cnt);
-	ivshmem_loan_batch_end(batch);
+	ivshmem_loan_batch_end();
 	return reaped;
 }
 
