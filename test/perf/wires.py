@@ -7,6 +7,7 @@ A wire is written as NAME[,KEY=VALUE...]:
                              hugepages    region on 2 MiB pages (socket only)
                              region=SIZE  size of the region (64M)
                              ring=N       descriptors asked of testpmd (the port's default)
+                             buffer=N     bytes of a buffer (1920, or what holds 9000 bytes)
                              args=A=B+C=D more device arguments
                              build=DIR    the plugin and server of another build directory
   memif    net_memif         rsize=N      2^N descriptors a ring (10)
@@ -53,8 +54,8 @@ class Wire:
 
 
 class Ivshmem(Wire):
-    KEYS = {'path': False, 'hugepages': False, 'region': True, 'ring': True, 'args': True,
-            'build': True}
+    KEYS = {'path': False, 'hugepages': False, 'region': True, 'ring': True, 'buffer': True,
+            'args': True, 'build': True}
 
     def __init__(self, text, options):
         super().__init__(text, options)
@@ -77,8 +78,8 @@ class Ivshmem(Wire):
     def open(self, name, setup):
         size = self.options.get('region', '64M')
         geometry = {'queues': max(4, setup.queues)}
-        if setup.big:
-            geometry['buf_size'] = BIG_BUFFER
+        if 'buffer' in self.options or setup.big:
+            geometry['buf_size'] = self.options.get('buffer', BIG_BUFFER)
         if 'path' in self.options:
             self.file = lab.private_dir() / 'region'
             made = ''.join(f',{key}={value}' for key, value in geometry.items())
