@@ -21,6 +21,8 @@
 #include "ivshmem_lock.h"
 
 #define PHASE_MS	1500
+#define LINGER_EACH	2000
+#define LINGER		100000
 #define TRY_EACH	100000	/* rounds: the other one owns it again meanwhile */
 
 struct race {
@@ -43,12 +45,14 @@ be_lcore(unsigned int lcore)
 }
 
 static void
-race_inside(struct race *race)
+race_inside(struct race *race, uint32_t linger)
 {
 	const uint64_t before = race->first;
 
 	race->first = before + 1;
-	atomic_signal_fence(memory_order_seq_cst);
+	do
+		atomic_signal_fence(memory_order_seq_cst);
+	while (linger-- > 0);
 	if (race->last != before || race->first != before + 1)
 		race->broken++;
 	race->last = before + 1;
@@ -65,7 +69,8 @@ race_owner(void *arg)
 
 		if (hold == IVSHMEM_HOLD_NONE)
 			continue;
-		race_inside(race);
+		/* now and then for longer than a membarrier takes */
+		race_inside(race, race->got_by_owner % LINGER_EACH == 0 ? LINGER : 0);
 		ivshmem_lock_leave(&race->lock, hold);
 		race->got_by_owner++;
 		race->got_owning += hold < RTE_MAX_LCORE;
@@ -88,7 +93,7 @@ race_other(void *arg)
 		hold = ivshmem_lock_try(&race->lock, false);
 		if (hold == IVSHMEM_HOLD_NONE)
 			continue;
-		race_inside(race);
+		race_inside(race, 0);
 		ivshmem_lock_leave(&race->lock, hold);
 		race->got_by_other++;
 	}
@@ -102,7 +107,7 @@ race_waiter(void *arg)
 
 	while (ivshmem_load32(&race->stop) == 0) {
 		ivshmem_lock_take(&race->lock);
-		race_inside(race);
+		race_inside(race, 0);
 		ivshmem_lock_give(&race->lock);
 		race->got_by_waiter++;
 	}
@@ -143,9 +148,9 @@ race_run(void *(*rival)(void *arg), bool displaces)
 	CHECK_EQ(race.broken, 0);
 	CHECK_EQ(race.first, race.got_by_owner + race.got_by_waiter + race.got_by_other);
 	CHECK_EQ(race.last, race.first);
-	CHECK(race.got_by_owner > 10000);
+	CHECK(race.got_by_owner > 1000);
 	CHECK(race.got_owning > race.got_by_owner / 2);	/* each time it owns it again */
-	CHECK(race.got_by_waiter + race.got_by_other > 100);
+	CHECK(race.got_by_waiter + race.got_by_other > 10);
 	CHECK_EQ(race.lock.wanted, displaces ? IVSHMEM_LOCK_STREAK_MAX : IVSHMEM_LOCK_STREAK_MIN);
 	printf("owner %" PRIu64 " (owning %" PRIu64 "), waiter %" PRIu64 ", other %" PRIu64 "\n",
 	       race.got_by_owner, race.got_owning, race.got_by_waiter, race.got_by_other);
