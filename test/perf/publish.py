@@ -25,15 +25,25 @@ HEADER = '''..  SPDX-License-Identifier: BSD-3-Clause
 EMPTY = 'Nothing has been measured yet.\n'
 
 
+def compares(document):
+    """Whether it compares contestants, which a sweep of one does not."""
+    return bool(document.get('results')) and not plots.sweep_of(document)
+
+
 def load(paths):
-    """The documents, in the order of their time."""
+    """The documents as they are numbered: what compares first, most works first, then by time."""
     found = [json.loads(Path(path).read_text(encoding='utf-8')) for path in paths]
-    return sorted(found, key=lambda document: document['machine']['time'])
+    return sorted(found, key=lambda document: (
+        not compares(document), -len(document.get('results', ())), document['machine']['time']))
 
 
 def compared_of(documents):
-    """Those that compare contestants, which sweeps of one do not."""
-    return [one for one in documents if one.get('results') and not plots.sweep_of(one)]
+    return [one for one in documents if compares(one)]
+
+
+def drawn_of(compared):
+    """The last of those with the most works."""
+    return [one for one in compared if len(one['results']) == len(compared[0]['results'])][-1]
 
 
 def rst_table(title, head, rows, widths=None):
@@ -201,7 +211,7 @@ def tables(documents):
         parts += ['Not run:\n\n' + ''.join(f'- ``{line}``\n' for line in missing)] * bool(missing)
         parts += [f'.. figure:: perf/{name}\n   :alt: {title}\n\n   {title}\n'
                   for name, title in plots.FIGURES.items()
-                  if plots.rows_of(name, compared[-1])]
+                  if plots.rows_of(name, drawn_of(compared))]
     for one in documents:
         if plots.sweep_of(one):
             parts.append(f'.. figure:: perf/{plots.sweep_name(one)}\n   :alt: '
@@ -229,5 +239,5 @@ def publish(paths, directory):
     made = directory / 'tables.inc'
     made.write_text(tables(documents), encoding='utf-8')
     compared = compared_of(documents)
-    return [made, *(plots.draw(compared[-1], directory) if compared else []),
+    return [made, *(plots.draw(drawn_of(compared), directory) if compared else []),
             *(plots.draw_sweep(one, directory) for one in documents if plots.sweep_of(one))]
