@@ -112,8 +112,11 @@ ivshmem_loans_drain(struct ivshmem_loans *loans)
 void
 ivshmem_loans_try_drain(struct ivshmem_loans *loans)
 {
-	const uint32_t hold = ivshmem_lock_try(&loans->lock, false);
+	uint32_t hold;
 
+	if (rte_ring_empty(loans->freed))	/* the owner stays the owner */
+		return;
+	hold = ivshmem_lock_try(&loans->lock, false);
 	if (hold == IVSHMEM_HOLD_NONE)
 		return;
 	ivshmem_loans_drain(loans);

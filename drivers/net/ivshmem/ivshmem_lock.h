@@ -63,7 +63,7 @@ void ivshmem_lock_init(struct ivshmem_lock *lock);
 void ivshmem_lock_take(struct ivshmem_lock *lock);
 void ivshmem_lock_give(struct ivshmem_lock *lock);
 
-/* The same of a thread that is not the owner. */
+/* What try is for a thread that is not the owner. */
 uint32_t ivshmem_lock_try_other(struct ivshmem_lock *lock, bool burst);
 
 /*
