@@ -182,7 +182,7 @@ ivshmem_inherit_client(struct ivshmem_slots *slots, uint32_t slot, struct ivshme
 	peer->cred = (struct ucred){ own->note->pid, own->note->uid, own->note->gid };
 	own->peer = peer;
 	slots->live++;
-	ret = ivshmem_peer_restore(peer, slots->cnt, slots->vectors);
+	ret = ivshmem_peer_restore(peer, slots);
 	if (ret == -ECONNABORTED)
 		ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, ECONNABORTED);
 	else if (ret != 0)
@@ -209,10 +209,11 @@ ivshmem_inherit_slots(struct ivshmem_server *server, struct ivshmem_legacy *lega
 		slots->slot[slot].life = note->life;
 		if (ivshmem_load32_acquire(&note->given) != 0)
 			ret = ivshmem_inherit_vectors(slots, slot, legacy, fault);
-		if (ret == 0 && slots->slot[slot].fds != NULL &&
-		    ivshmem_load32_acquire(&note->joined) != 0)
-			ret = ivshmem_inherit_client(slots, slot, legacy, fault);
 	}
+	for (uint32_t slot = 0; slot < slots->cnt && ret == 0; slot++)
+		if (slots->slot[slot].fds != NULL &&
+		    ivshmem_load32_acquire(&slots->slot[slot].note->joined) != 0)
+			ret = ivshmem_inherit_client(slots, slot, legacy, fault);
 	return ret;
 }
 

@@ -57,20 +57,21 @@ ivshmem_peer_create(int fd, uint32_t slot, uint32_t id, uint32_t port_cnt)
 }
 
 int
-ivshmem_peer_restore(struct ivshmem_peer *peer, uint32_t port_cnt, uint32_t vectors)
+ivshmem_peer_restore(struct ivshmem_peer *peer, const struct ivshmem_slots *slots)
 {
 	const struct ivshmem_state_slot *note = peer->note;
 	const uint64_t sent = ivshmem_load64(&note->sent) >> 1;
 	const uint32_t told_cnt = ivshmem_load32_acquire(&note->told_cnt);
 	const uint64_t after = sent > IVSHMEM_GREET_DONE ? sent - IVSHMEM_GREET_DONE : 0;
-	const uint64_t done = after / vectors;
+	const uint64_t done = after / slots->vectors;
 
-	if (told_cnt > port_cnt || done > told_cnt || (done == told_cnt && after % vectors != 0))
+	if (told_cnt > slots->cnt || done > told_cnt ||
+	    (done == told_cnt && after % slots->vectors != 0))
 		return -EUCLEAN;
 	for (uint32_t i = 0; i < told_cnt; i++) {
 		const uint32_t slot = note->told[i];
 
-		if (slot >= port_cnt || peer->told[slot])
+		if (slot >= slots->cnt || slots->slot[slot].fds == NULL || peer->told[slot])
 			return -EUCLEAN;
 		peer->told[slot] = true;
 		if (i >= done)
@@ -79,7 +80,7 @@ ivshmem_peer_restore(struct ivshmem_peer *peer, uint32_t port_cnt, uint32_t vect
 	}
 	peer->sent = sent;
 	peer->greeting = sent < IVSHMEM_GREET_DONE ? sent : IVSHMEM_GREET_DONE;
-	peer->vector = after % vectors;
+	peer->vector = after % slots->vectors;
 	return (ivshmem_load64(&note->sent) & IVSHMEM_STATE_SENDING) != 0 ? -ECONNABORTED : 0;
 }
 

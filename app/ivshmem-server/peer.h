@@ -53,9 +53,9 @@ struct ivshmem_peer *ivshmem_peer_create(int fd, uint32_t slot, uint32_t id, uin
 /*
  * Bring a new peer to where a predecessor was with it, as its note says; the note is not written.
  * Returns 0; -ECONNABORTED when a message was on its way, so that nobody knows whether the client
- * has it; -EUCLEAN when the note is impossible.
+ * has it; -EUCLEAN when the note is impossible. All eventfds of the slots are there already.
  */
-int ivshmem_peer_restore(struct ivshmem_peer *peer, uint32_t port_cnt, uint32_t vectors);
+int ivshmem_peer_restore(struct ivshmem_peer *peer, const struct ivshmem_slots *slots);
 
 /* Close the connection and free the peer; NULL is accepted. */
 void ivshmem_peer_destroy(struct ivshmem_peer *peer);
