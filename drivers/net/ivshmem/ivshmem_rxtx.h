@@ -44,6 +44,7 @@
 #define IVSHMEM_TX_AHEAD	8u	/* descriptors that are asked for ahead */
 #define IVSHMEM_TX_AHEAD_BYTES	16384u	/* asked for ahead: half of the nearest cache */
 #define IVSHMEM_TX_ASK_BURST	8u	/* fewer: the consumer is close behind */
+#define IVSHMEM_TX_ASK_SMALL	32u	/* the same for frames of one line */
 #define IVSHMEM_TX_ASK_MAX	2048u	/* copying more takes the lines in its own way */
 #define IVSHMEM_LEND_ALIGN	2u	/* and frames that start elsewhere */
 #define IVSHMEM_MTU_MAX		9600u

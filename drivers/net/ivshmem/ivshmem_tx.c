@@ -303,7 +303,9 @@ ivshmem_tx_fill_dest(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct 
 {
 	uint32_t done = 0;
 
-	dest->asks = cnt >= IVSHMEM_TX_ASK_BURST;
+	/* by the first frame: to look at each costs 5 instructions a frame */
+	dest->asks = cnt >= IVSHMEM_TX_ASK_BURST &&
+		(cnt >= IVSHMEM_TX_ASK_SMALL || bufs[0]->data_len > RTE_CACHE_LINE_MIN_SIZE);
 	if (dest->ring.ret_cnt == 0)
 		return ivshmem_tx_fill_copy(txq, dest, bufs, cnt, IVSHMEM_FRAME_MAX, false,
 					    ivshmem_tx_room(dest, cnt));
