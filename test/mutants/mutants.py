@@ -3,7 +3,7 @@
 # Copyright(c) 2026 The net_ivshmem authors
 """One fault at a time in a copy of the tree: the test that is there for it must fail.
 
-usage: mutants.py --list | mutants.py NAME...
+usage: mutants.py --list | mutants.py SUITE/NAME...
 
 The copy and its builds are kept in build/mutants, so that a mutant costs only what it changes. A
 mutant counts as killed when its test passes in the copy as it is, and fails with the fault. One
@@ -33,7 +33,7 @@ PMD = ['drivers/' + (lab.BUILD / PLUGIN).resolve().name, 'test/pmd/ivshmem-shell
 Mutant = namedtuple('Mutant', 'name file old new test')
 
 # A file is one of the driver's unless it has a path. The test is suite:name as test/run has it, or
-# a script of a suite, with the case that must fail.
+# a script of a suite, with the case that must fail. The default run has the suites that are quick.
 MUTANTS = [
     # on x86 the compiled code is the same: only ThreadSanitizer can tell
     Mutant('p1_relaxed', 'ivshmem_ring.h',
@@ -189,7 +189,7 @@ MUTANTS = [
     Mutant('held_until_sent', 'ivshmem_settle.c',
            '\t\tivshmem_settle_queue(dev, eth_dev->data->tx_queues[queue]);',
            '\t\tcontinue;',
-           'torture:t_kills forwarding'),
+           'pmd:t_tx_pool killed_with_server'),
     Mutant('never_unbarred', 'ivshmem_tx_lend.c',
            'ivshmem_tx_lend_unbar_all(dest);\t\t/* T3 */',
            'return;',
@@ -263,7 +263,7 @@ def outcome(test):
         directory = build('build-tsan' if tsan else 'build', [f'test/unit/test_{name}'])
         argv = [*(['setarch', '-R'] if tsan else []), directory / f'test/unit/test_{name}']
         env.update({'TSAN_OPTIONS': 'halt_on_error=1', 'MALLOC_PERTURB_': '165'})
-    elif name.startswith('test_'):
+    elif (TREE / 'test' / suite / f'{name}.c').exists():
         directory = build('build', [f'test/{suite}/{name}'])
         argv = [directory / f'test/{suite}/{name}']
     else:
@@ -311,14 +311,19 @@ def attempt(mutant):
     print(f'{mutant.name}: killed by {mutant.test}, {said}')
 
 
+def full_name(mutant):
+    """'unit/index_unchecked': the suite of the test that must fail is part of it."""
+    return f'{mutant.test.partition(":")[0]}/{mutant.name}'
+
+
 def case(mutant):
     def run():
         attempt(mutant)
-    run.__name__ = mutant.name
+    run.__name__ = full_name(mutant)
     return run
 
 
 if sys.argv[1:] == ['--list']:
-    print('\n'.join(mutant.name for mutant in MUTANTS))
+    print('\n'.join(map(full_name, MUTANTS)))
 else:
     lab.main(*map(case, MUTANTS))
