@@ -14,7 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
@@ -78,18 +77,17 @@ __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 		errno = refuse;
 		return -1;
 	}
-	return __real_sendmsg(fd, msg, flags);
+	return __real_sendmsg(fd, msg, flags | MSG_DONTWAIT);	/* as if the time were over */
 }
 
-/* 5 seconds are too long for an input that says nothing. */
+/* Pages of which few are ever touched: to get and clear them takes a third of the time. */
 int
-__wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+__wrap_posix_fallocate64(int fd, off_t off, off_t len)
 {
-	const struct timeval soon = { .tv_usec = 1 };
-
-	if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
-		value = &soon;
-	return __real_setsockopt(fd, level, name, value, len);
+	(void)fd;
+	(void)off;
+	(void)len;
+	return 0;
 }
 
 int
@@ -284,7 +282,7 @@ __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
 		else if (answerer >= 0)
 			shutdown(answerer, SHUT_RDWR);
 	}
-	return __real_recvmsg(fd, msg, flags);
+	return __real_recvmsg(fd, msg, flags | MSG_DONTWAIT);
 }
 
 /* We want to take over from a server that runs. */

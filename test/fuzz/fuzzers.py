@@ -60,7 +60,7 @@ TARGETS = {
                'rte_eal_alarm_cancel', 'rte_delay_us_sleep', 'ivshmem_memtype_measure',
                'rte_malloc', 'rte_zmalloc', 'rte_zmalloc_socket', 'rte_free', 'mmap64', 'munmap'],
         dpdk=True,
-        runs=5000, length=384),
+        runs=8000, length=384),
     'client': Target(
         parser=driver('client.c', 'vectors.c'),
         control=(*driver('client.c'), 'ret != 0 && fd >= 0', 'ret != 0 && fd > 9999'),
@@ -84,10 +84,10 @@ TARGETS = {
         sources=sorted(path for path in SERVER.glob('*.c') if path.name != 'main.c') +
         driver('check.c', 'client.c', 'file.c', 'layout.c'),
         wraps=['clock_gettime', 'epoll_wait', 'ivshmem_log', 'ivshmem_notify_drop',
-               'ivshmem_notify_keep', 'ivshmem_notify_take', 'recvmsg', 'sendmsg', 'setsockopt',
-               'usleep'],
+               'ivshmem_notify_keep', 'ivshmem_notify_take', 'posix_fallocate64', 'recvmsg',
+               'sendmsg', 'usleep'],
         libs='-lnuma',
-        runs=3000, length=192),
+        runs=8000, length=192),
     'region': Target(
         parser=driver('check.c', 'port.c', 'session.c', 'ring.h'),
         control=(*driver('check.c'), '(end - layout->buf_off) / layout->buf_len',
