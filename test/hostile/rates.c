@@ -46,10 +46,11 @@ static bool
 rate_slice(const struct hostile *attacker)
 {
 	const uint64_t now = hostile_now_ms();
-	const uint64_t word = rate_word(attacker);
+	uint64_t word;
 
 	if (now < rate.end_ms)
 		return false;
+	word = rate_word(attacker);	/* only then: to look all the time would be harm, too */
 	if (rate.end_ms != 0 && word >> 32 == rate.word >> 32) {
 		rate.frames[rate.scribbles] += (uint32_t)(word - rate.word);
 		rate.ms[rate.scribbles] += now - rate.began_ms;

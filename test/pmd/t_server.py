@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The net_ivshmem authors
 """The server is replaced beneath ports that run: they do not notice, and what happens afterwards
-reaches them through the new one."""
+reaches them through the new one. Nor do they notice that bad clients come to it."""
+
+import random
 
 import lab
 import pair
+from crowd import CROWD, crowd
 
 
 def taken_over_beneath_traffic():
@@ -37,4 +40,28 @@ def taken_over_beneath_traffic():
     region.remove()
 
 
-lab.main(taken_over_beneath_traffic)
+def bad_clients_beside_traffic():
+    """They come and go by the thousand, more at a time than there are free ids."""
+    random.seed(1)
+    region = pair.Served('--ports', 4, '--queues', 1, '-l', '16M', '--client-timeout', 1)
+    ports = pair.shell_pair(region, name='beside-')
+    ports[0].exchange(ports[1])
+    before = [(lab.fd_count(port.pid), port.do('xstats 0')['link_changes']) for port in ports]
+    for _ in range(20):
+        crowd(region.server.socket, CROWD // 20)
+        ports[0].exchange(ports[1])
+    for port, (fds, changes) in zip(ports, before):
+        lab.check('without the server' not in port.output(), f'{port.name} lost the server')
+        lab.check(port.do('xstats 0')['link_changes'] == changes, f'{port.name}: its link changed')
+        # the eventfds of two ids more, which are made once
+        lab.check(lab.fd_count(port.pid) <= fds + 2 * 2,
+                  f'{port.name} had {fds} files open, now {lab.fd_count(port.pid)}')
+    # who comes last gets an id, and is told as ever
+    last = pair.Shell('last', region.vdev()).up()
+    last.link('up')
+    ports[0].exchange(last)
+    pair.quit_all(*ports, last)
+    region.remove()
+
+
+lab.main(taken_over_beneath_traffic, bad_clients_beside_traffic)

@@ -16,58 +16,11 @@ import struct
 
 import lab
 from client import Client, wait_state, LIVE, LEFT, DROPPED, BOUND
+from crowd import CROWD, crowd
 from manager import Manager
 from qemu import Qemu, device, need_qemu, rings_both_ways
 
-CROWD = 10000 if lab.LONG else 2000
 VECTORS = 2
-
-
-def vanish(_):
-    """Comes and is gone, before anything or in the middle of its messages."""
-
-
-def read_some(sock):
-    sock.settimeout(BOUND)
-    sock.recv(random.choice((1, 7, 8, 20)))
-
-
-def send_bytes(sock):
-    try:
-        sock.send(os.urandom(random.choice((1, 8, 4096))))
-    except OSError:
-        pass    # refused already
-
-
-def half_close(sock):
-    sock.shutdown(random.choice((socket.SHUT_WR, socket.SHUT_RD)))
-
-
-def send_files(sock):
-    """Descriptors, which must not stay in the server."""
-    null = os.open('/dev/null', os.O_RDONLY)
-    try:
-        socket.send_fds(sock, [b'x'], [null] * 50)
-    except OSError:
-        pass
-    os.close(null)
-
-
-MANNERS = (vanish, read_some, send_bytes, half_close, send_files)
-
-
-def crowd(path, count, at_once=8):
-    """That many bad clients, some at a time: more than there are free ports."""
-    waiting = []
-    for number in range(count):
-        sock = socket.socket(socket.AF_UNIX)
-        sock.connect(str(path))
-        random.choice(MANNERS)(sock)
-        waiting.append(sock)
-        if len(waiting) == at_once:
-            waiting.pop(random.randrange(at_once)).close()
-    for sock in waiting:
-        sock.close()
 
 
 def good_ones(path):
