@@ -7,7 +7,7 @@
  *
  * what came                      what follows
  * the state is none              nothing is taken up
- * another region, another size,
+ * another file, another size,
  *   another owner, no seals      nothing is taken up
  * an eventfd is missing          nothing is taken up: some client has it and would ring in vain
  * a connection is missing        its slot is LEFT
@@ -18,8 +18,8 @@
  * Invariants:
  *  I1. The epoch goes on. It says whose eventfds and whose word the slot table holds, and these
  *      are the predecessor's: to ports nothing has changed.
- *  I2. The region is not asked for anything but its geometry, which its uuid ties to the state:
- *      what clients may have written into the slot table is not believed but corrected.
+ *  I2. The region is not asked for anything: its geometry comes from the state, and what clients
+ *      may have written into the slot table is not believed but corrected.
  * Threads: one.
  * Trust: the files come from a server of this user or root, or from the service manager; they may
  *      be stale, too few, or of another kind than their names say.
@@ -56,9 +56,10 @@ ivshmem_inherit_prepare(struct ivshmem_server *server)
 {
 	const struct ivshmem_region *region = &server->region;
 	struct ivshmem_state *state;
+	int ret;
 	int fd;
 
-	fd = ivshmem_state_create(server->slots.cnt, &state);
+	fd = ivshmem_state_create(&region->layout, &state);
 	if (fd < 0)
 		return fd;
 	server->state_fd = fd;
@@ -67,9 +68,10 @@ ivshmem_inherit_prepare(struct ivshmem_server *server)
 	state->sealed = region->path == NULL && server->options->mem_path == NULL;
 	state->shm = region->shm;
 	state->created = region->created;
-	state->len = region->layout.total_len;
+	ret = ivshmem_region_id(region, &state->dev, &state->ino);
+	if (ret != 0)
+		return ret;
 	state->epoch = server->slots.epoch;
-	memcpy(state->uuid, region->layout.uuid, sizeof(state->uuid));
 	if (region->path != NULL)
 		snprintf(state->path, sizeof(state->path), "%s", region->path);
 	ivshmem_inherit_set_notes(server);
@@ -106,7 +108,7 @@ ivshmem_inherit_region(struct ivshmem_server *server, struct ivshmem_legacy *leg
 	if (want != 0 && want != state->vectors)
 		return IVSHMEM_FAULT(fault, -EEXIST, "it has --vectors %" PRIu32 ", not %" PRIu32
 				     "; leave the option away", state->vectors, want);
-	return ivshmem_limits_raise(state->ports, state->vectors, fault);
+	return ivshmem_limits_raise(state->layout.port_cnt, state->vectors, fault);
 }
 
 static bool

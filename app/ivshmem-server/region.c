@@ -109,7 +109,10 @@ ivshmem_region_open_named(struct ivshmem_region *region, struct ivshmem_fault *f
 	}
 	if (region->fd < 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
-	return ivshmem_region_lock(region, fault);
+	ret = ivshmem_region_lock(region, fault);
+	if (ret != 0)
+		region->created = false;	/* another server was faster: it is that one's */
+	return ret;
 }
 
 static int
@@ -349,10 +352,23 @@ ivshmem_region_compare_path(const struct ivshmem_region *region,
 }
 
 int
+ivshmem_region_id(const struct ivshmem_region *region, uint64_t *dev, uint64_t *ino)
+{
+	struct stat st;
+
+	if (fstat(region->fd, &st) != 0)
+		return -errno;
+	*dev = st.st_dev;
+	*ino = st.st_ino;
+	return 0;
+}
+
+int
 ivshmem_region_inherit(struct ivshmem_region *region, const struct ivshmem_options *options,
 		       const struct ivshmem_state *state, struct ivshmem_fault *fault)
 {
 	const int need = F_SEAL_SHRINK | F_SEAL_GROW;
+	const uint64_t len = state->layout.total_len;
 	struct stat st;
 	int seals;
 	int ret;
@@ -366,24 +382,22 @@ ivshmem_region_inherit(struct ivshmem_region *region, const struct ivshmem_optio
 		 region->path != NULL ? " " : "", state->path);
 	if (fstat(region->fd, &st) != 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
-	if ((uint64_t)st.st_size != state->len)
+	if ((uint64_t)st.st_size != len)
 		return IVSHMEM_FAULT(fault, -EUCLEAN, "the region has %jd bytes, it was made with %"
 				     PRIu64 ": somebody changed its length", (intmax_t)st.st_size,
-				     state->len);
+				     len);
 	seals = fcntl(region->fd, F_GET_SEALS);
 	if (state->sealed != 0 && (seals < 0 || (seals & need) != need))
 		return IVSHMEM_FAULT(fault, -EUCLEAN, "the region's memfd is not sealed");
-	ret = ivshmem_file_check_owner(region->fd, fault);
-	if (ret == 0)
-		ret = ivshmem_region_map(region, state->len, fault);
-	if (ret == 0)
-		ret = ivshmem_layout_check(region->base, state->len, &region->layout, fault);
-	if (ret != 0)
-		return ret == -EINVAL ? -EUCLEAN : ret;
-	if (memcmp(region->layout.uuid, state->uuid, sizeof(state->uuid)) != 0 ||
-	    region->layout.port_cnt != state->ports)
+	if (st.st_dev != state->dev || st.st_ino != state->ino)
 		return IVSHMEM_FAULT(fault, -EUCLEAN, "the region is not the one that the record of"
 				     " clients is about");
+	ret = ivshmem_file_check_owner(region->fd, fault);
+	if (ret == 0)
+		ret = ivshmem_region_map(region, len, fault);
+	if (ret != 0)
+		return ret;
+	region->layout = state->layout;
 	ret = ivshmem_region_compare_path(region, options, fault);
 	return ret != 0 ? ret : ivshmem_region_compare(region, &options->want, fault);
 }

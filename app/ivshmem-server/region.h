@@ -65,6 +65,9 @@ int ivshmem_region_open(const struct ivshmem_options *options, struct ivshmem_re
 int ivshmem_region_inherit(struct ivshmem_region *region, const struct ivshmem_options *options,
 			   const struct ivshmem_state *state, struct ivshmem_fault *fault);
 
+/* What tells the region's file from others. Returns 0, or -errno. */
+int ivshmem_region_id(const struct ivshmem_region *region, uint64_t *dev, uint64_t *ino);
+
 /* Unmap and close. remove: also remove the name, if this process made it. */
 void ivshmem_region_close(struct ivshmem_region *region, bool remove);
 

@@ -39,9 +39,9 @@ ivshmem_state_len(uint32_t ports)
 }
 
 int
-ivshmem_state_create(uint32_t ports, struct ivshmem_state **state)
+ivshmem_state_create(const struct ivshmem_layout *layout, struct ivshmem_state **state)
 {
-	const size_t len = ivshmem_state_len(ports);
+	const size_t len = ivshmem_state_len(layout->port_cnt);
 	void *base;
 	int error;
 	int fd;
@@ -58,7 +58,7 @@ ivshmem_state_create(uint32_t ports, struct ivshmem_state **state)
 	*state = base;
 	(*state)->magic = IVSHMEM_STATE_MAGIC;
 	(*state)->version = IVSHMEM_STATE_VERSION;
-	(*state)->ports = ports;
+	(*state)->layout = *layout;
 	return fd;
 
 err_close:
@@ -84,13 +84,17 @@ ivshmem_state_check(int fd, uint32_t *ports, struct ivshmem_fault *fault)
 		return IVSHMEM_FAULT(fault, -EPROTONOSUPPORT, "its record of clients has version %"
 				     PRIu32 ", this program reads %u; stop that one and its clients"
 				     " and start anew", head.version, IVSHMEM_STATE_VERSION);
-	if (head.ports < IVSHMEM_ABI_PORTS_MIN || head.ports > IVSHMEM_ABI_PORTS_MAX ||
-	    (uint64_t)st.st_size != ivshmem_state_len(head.ports) ||
-	    memchr(head.path, '\0', sizeof(head.path)) == NULL)
+	*ports = head.layout.port_cnt;
+	if (ivshmem_layout_check_plan(&head.layout, fault) != 0)
+		return -EUCLEAN;
+	if ((uint64_t)st.st_size != ivshmem_state_len(*ports))
 		return IVSHMEM_FAULT(fault, -EUCLEAN, "its record of clients has %jd bytes, not %zu"
 				     " for %" PRIu32 " ports", (intmax_t)st.st_size,
-				     ivshmem_state_len(head.ports), head.ports);
-	*ports = head.ports;
+				     ivshmem_state_len(*ports), *ports);
+	if (memchr(head.path, '\0', sizeof(head.path)) == NULL || head.epoch == 0 ||
+	    (head.path[0] == '\0' && (head.shm != 0 || head.created != 0)))
+		return IVSHMEM_FAULT(fault, -EUCLEAN, "its record of clients has no epoch, or no"
+				     " name of the memory");
 	return ivshmem_file_check_owner(fd, fault);
 }
 
@@ -116,7 +120,7 @@ void
 ivshmem_state_close(struct ivshmem_state *state)
 {
 	if (state != NULL)
-		munmap(state, ivshmem_state_len(state->ports));
+		munmap(state, ivshmem_state_len(state->layout.port_cnt));
 }
 
 struct ivshmem_state_slot *
@@ -125,5 +129,5 @@ ivshmem_state_slot(struct ivshmem_state *state, uint32_t slot)
 	if (state == NULL)
 		return NULL;
 	return (struct ivshmem_state_slot *)((uint8_t *)(state + 1) +
-					     slot * ivshmem_state_slot_len(state->ports));
+					     slot * ivshmem_state_slot_len(state->layout.port_cnt));
 }

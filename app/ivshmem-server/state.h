@@ -23,10 +23,10 @@
 #include <stdint.h>
 
 #include "ivshmem_abi.h"
-#include "ivshmem_fault.h"
+#include "ivshmem_layout.h"
 
 #define IVSHMEM_STATE_MAGIC	UINT64_C(0x5453535652455349)	/* "ISERVSST" */
-#define IVSHMEM_STATE_VERSION	1u
+#define IVSHMEM_STATE_VERSION	2u
 #define IVSHMEM_STATE_SENDING	UINT64_C(1)	/* in "sent": one more is on its way */
 
 struct ivshmem_state_slot {
@@ -46,20 +46,20 @@ struct ivshmem_state_slot {
 struct ivshmem_state {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t ports;
 	uint32_t vectors;
 	uint32_t sealed;		/* the memory is a memfd */
 	uint32_t shm;			/* path is the name of a POSIX shm object */
 	uint32_t created;		/* path was made by the first of these servers */
-	uint64_t len;			/* of the memory */
+	uint64_t dev;			/* of the memory, as by fstat() */
+	uint64_t ino;
 	uint64_t epoch;
-	uint8_t uuid[16];
+	struct ivshmem_layout layout;	/* of the memory, whatever clients have written there */
 	struct ivshmem_u32 changing;	/* some clients heard of a change, others not yet */
 	char path[PATH_MAX];		/* of the memory, empty = it has no name */
 };
 
-/* Make the state of a region of so many ports, all zero. Returns its fd, or -errno. */
-int ivshmem_state_create(uint32_t ports, struct ivshmem_state **state);
+/* Make the state of a region, zero but for its layout. Returns its fd, or -errno. */
+int ivshmem_state_create(const struct ivshmem_layout *layout, struct ivshmem_state **state);
 
 /*
  * Map a state that a predecessor left. Returns 0, or -errno with the fault when it is none, or not

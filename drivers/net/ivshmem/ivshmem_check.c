@@ -94,10 +94,29 @@ ivshmem_check_section_plan(const struct ivshmem_layout *layout, struct ivshmem_f
 	return 0;
 }
 
+/* What is the same in all regions of this format. */
+static int
+ivshmem_check_fixed(const struct ivshmem_superblock_shm *super, struct ivshmem_fault *fault)
+{
+	int ret = ivshmem_check_range(fault, "hdr_len", super->hdr_len, sizeof(*super),
+				      IVSHMEM_ABI_GRANULE);
+
+	if (ret == 0)
+		ret = ivshmem_check_range(fault, "line_len", super->line_len, IVSHMEM_ABI_LINE,
+					  IVSHMEM_ABI_LINE);
+	if (ret == 0)
+		ret = ivshmem_check_range(fault, "granule", super->granule, IVSHMEM_ABI_GRANULE,
+					  IVSHMEM_ABI_GRANULE);
+	if (ret == 0)
+		ret = ivshmem_check_range(fault, "slot_len", super->slot_len,
+					  sizeof(struct ivshmem_slot_shm),
+					  sizeof(struct ivshmem_slot_shm));
+	return ret;
+}
+
 /* Counts and lengths; after it no product of them overflows 64 bits. */
 static int
-ivshmem_check_counts(const struct ivshmem_superblock_shm *super,
-		     const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
+ivshmem_check_counts(const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
 {
 	const struct {
 		const char *field;
@@ -106,11 +125,6 @@ ivshmem_check_counts(const struct ivshmem_superblock_shm *super,
 		uint64_t high;
 	} checks[] = {
 		{ "total_len", layout->total_len, IVSHMEM_ABI_REGION_MIN, IVSHMEM_ABI_REGION_MAX },
-		{ "hdr_len", super->hdr_len, sizeof(*super), IVSHMEM_ABI_GRANULE },
-		{ "line_len", super->line_len, IVSHMEM_ABI_LINE, IVSHMEM_ABI_LINE },
-		{ "granule", super->granule, IVSHMEM_ABI_GRANULE, IVSHMEM_ABI_GRANULE },
-		{ "slot_len", super->slot_len, sizeof(struct ivshmem_slot_shm),
-		  sizeof(struct ivshmem_slot_shm) },
 		{ "port_cnt", layout->port_cnt, IVSHMEM_ABI_PORTS_MIN, IVSHMEM_ABI_PORTS_MAX },
 		{ "queue_cnt", layout->queue_cnt, 1, IVSHMEM_ABI_QUEUES_MAX },
 		{ "ring_slots", layout->ring_slots, IVSHMEM_ABI_RING_MIN, IVSHMEM_ABI_RING_MAX },
@@ -118,7 +132,8 @@ ivshmem_check_counts(const struct ivshmem_superblock_shm *super,
 		{ "headroom", layout->headroom, IVSHMEM_ABI_HEADROOM_MIN,
 		  layout->buf_len - IVSHMEM_ABI_FRAME_MIN },
 		{ "section_len", layout->section_len, IVSHMEM_ABI_GRANULE, layout->total_len / 2 },
-		{ "slot_off", layout->slot_off, sizeof(*super), layout->total_len },
+		{ "slot_off", layout->slot_off, sizeof(struct ivshmem_superblock_shm),
+		  layout->total_len },
 		{ "section_off", layout->section_off, layout->slot_off +
 		  layout->port_cnt * sizeof(struct ivshmem_slot_shm), layout->total_len },
 	};
@@ -203,6 +218,14 @@ ivshmem_check_section(const struct ivshmem_section_shm *shm, const struct ivshme
 }
 
 int
+ivshmem_layout_check_plan(const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
+{
+	const int ret = ivshmem_check_counts(layout, fault);
+
+	return ret != 0 ? ret : ivshmem_check_section_plan(layout, fault);
+}
+
+int
 ivshmem_layout_check(const void *base, uint64_t mapped_len, struct ivshmem_layout *layout,
 		     struct ivshmem_fault *fault)
 {
@@ -238,9 +261,9 @@ ivshmem_layout_check(const void *base, uint64_t mapped_len, struct ivshmem_layou
 	layout->prod_off = super.prod_off;
 	layout->cons_off = super.cons_off;
 	memcpy(layout->uuid, super.uuid, sizeof(layout->uuid));
-	ret = ivshmem_check_counts(&super, layout, fault);
+	ret = ivshmem_check_fixed(&super, fault);
 	if (ret == 0)
-		ret = ivshmem_check_section_plan(layout, fault);
+		ret = ivshmem_layout_check_plan(layout, fault);
 	for (uint32_t slot = 0; ret == 0 && slot < layout->port_cnt; slot++)
 		ret = ivshmem_check_section(ivshmem_layout_section((void *)(uintptr_t)base, layout,
 								   slot), layout, slot, fault);

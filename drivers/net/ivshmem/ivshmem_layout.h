@@ -76,6 +76,12 @@ bool ivshmem_layout_is_ours(const void *base, uint64_t mapped_len);
 int ivshmem_layout_check(const void *base, uint64_t mapped_len, struct ivshmem_layout *layout,
 			 struct ivshmem_fault *fault);
 
+/*
+ * Check a private copy of a geometry, without the region that it is of. Returns 0, or -EINVAL when
+ * it is impossible.
+ */
+int ivshmem_layout_check_plan(const struct ivshmem_layout *layout, struct ivshmem_fault *fault);
+
 static inline bool
 ivshmem_layout_is_pow2(uint64_t value)
 {
