@@ -205,6 +205,7 @@ ivshmem_client_detach(struct ivshmem_server *server, struct ivshmem_peer *peer)
 	ivshmem_clients_note_change(server, false);
 	/* close() would not do it: the service manager has the connection open, too */
 	ivshmem_server_watch(server, EPOLL_CTL_DEL, peer->fd, peer->slot, 0);
+	shutdown(peer->fd, SHUT_RDWR);
 	if (server->keep) {
 		ivshmem_legacy_name_client(name, peer->slot, peer->life);
 		ivshmem_notify_drop(name);

@@ -173,6 +173,11 @@ ivshmem_handover_accept(struct ivshmem_server *server)
 	int fd;
 
 	fd = accept4(server->control.fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		server->control_deaf = true;	/* no file left: not all the time */
+		ivshmem_server_watch(server, EPOLL_CTL_MOD, server->control.fd,
+				     IVSHMEM_SOURCE_CONTROL, 0);
+	}
 	if (fd < 0)
 		return;
 	if (!ivshmem_handover_trusts(fd, &cred)) {

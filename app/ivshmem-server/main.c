@@ -44,16 +44,27 @@ ivshmem_keep_std_fds(void)
 		close(fd);
 }
 
-/* SIGTERM and SIGINT are read where they can be answered; see also ivshmem_memory_reserve(). */
+static void
+ivshmem_interrupt(int number)
+{
+	(void)number;
+}
+
+/*
+ * SIGTERM and SIGINT are read where they can be answered; see also ivshmem_memory_reserve(). SIGALRM
+ * interrupts what blocks; see ivshmem_slots_ring_others().
+ */
 static void
 ivshmem_block_signals(void)
 {
+	const struct sigaction interrupt = { .sa_handler = ivshmem_interrupt };
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigaction(SIGALRM, &interrupt, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 }

@@ -103,6 +103,11 @@ ivshmem_server_tick(struct ivshmem_server *server)
 		ivshmem_server_watch(server, EPOLL_CTL_MOD, server->listener.fd,
 				     IVSHMEM_SOURCE_LISTENER, EPOLLIN);
 	}
+	if (server->control_deaf) {
+		server->control_deaf = false;
+		ivshmem_server_watch(server, EPOLL_CTL_MOD, server->control.fd,
+				     IVSHMEM_SOURCE_CONTROL, EPOLLIN);
+	}
 }
 
 static void
@@ -374,8 +379,10 @@ ivshmem_server_create(struct ivshmem_server *server, const struct ivshmem_option
 		if (ret != 0)
 			ivshmem_log(IVSHMEM_LOG_ERROR, "event loop: %s", strerror(-ret));
 	}
-	if (ret != 0)
-		ivshmem_server_destroy(server, !inherited);
+	if (ret == 0)
+		return 0;
+	server->leave = inherited;	/* what is kept stays, for another try */
+	ivshmem_server_destroy(server, !inherited);
 	return ret;
 }
 

@@ -55,6 +55,7 @@ struct ivshmem_server {
 	bool stop;
 	bool deaf;		/* no connection is accepted until the next second */
 	bool deaf_said;		/* and that was logged */
+	bool control_deaf;	/* the same for the control socket, which is not logged */
 	struct ivshmem_refusals refused;
 };
 

@@ -23,7 +23,7 @@
  * cnt ids are slots as well, and only they are ports and have a row in the table.
  * Threads: one.
  * Trust: a client may have filled its eventfd and made it blocking; it is only written to when that
- *      can not block.
+ *      should not block, and one that was filled just then for IVSHMEM_RING_BOUND_US at most.
  */
 
 #include <errno.h>
@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "ivshmem_atomic.h"
@@ -39,6 +40,8 @@
 
 #include "slots.h"
 #include "state.h"
+
+#define IVSHMEM_RING_BOUND_US	10000
 
 int
 ivshmem_slots_restore(struct ivshmem_slots *slots, void *base, const struct ivshmem_layout *layout,
@@ -219,6 +222,15 @@ ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t slot, enum ivshmem_sl
 		ivshmem_slot_close_fds(&slots->slot[slot], slots->vectors);
 }
 
+/* A write that blocks ends with EINTR then: SIGALRM has a handler. 0 = no bound. */
+static void
+ivshmem_slots_bound(suseconds_t us)
+{
+	const struct itimerval bound = { .it_value.tv_usec = us, .it_interval.tv_usec = us };
+
+	setitimer(ITIMER_REAL, &bound, NULL);
+}
+
 void
 ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t slot)
 {
@@ -227,6 +239,7 @@ ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t slot)
 
 	if (slots->count_up)
 		return;		/* to these clients vector 0 is one of their own */
+	ivshmem_slots_bound(IVSHMEM_RING_BOUND_US);
 	for (uint32_t other = 0; other < slots->cnt; other++) {
 		if (other == slot || slots->slot[other].peer == NULL)
 			continue;
@@ -236,6 +249,7 @@ ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t slot)
 		if (write(can.fd, &one, sizeof(one)) != sizeof(one))
 			continue;
 	}
+	ivshmem_slots_bound(0);
 }
 
 bool

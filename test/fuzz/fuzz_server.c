@@ -90,6 +90,16 @@ __wrap_posix_fallocate64(int fd, off_t off, off_t len)
 	return 0;
 }
 
+/* The alarm is the fuzzer's own. */
+int
+__wrap_setitimer(int which, const struct itimerval *value, struct itimerval *old)
+{
+	(void)which;
+	(void)value;
+	(void)old;
+	return 0;
+}
+
 int
 __wrap_usleep(useconds_t us)
 {

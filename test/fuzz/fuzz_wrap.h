@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -40,6 +41,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t __real_recvmsg(int fd, struct msghdr *msg, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
 int __wrap_posix_fallocate64(int fd, off_t off, off_t len);
+int __wrap_setitimer(int which, const struct itimerval *value, struct itimerval *old);
 int __wrap_usleep(useconds_t us);
 void __wrap_ivshmem_log(int level, const char *format, ...);
 int __wrap_ivshmem_notify_take(struct ivshmem_legacy *legacy);

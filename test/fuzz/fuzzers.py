@@ -85,7 +85,7 @@ TARGETS = {
         driver('check.c', 'client.c', 'file.c', 'layout.c'),
         wraps=['clock_gettime', 'epoll_wait', 'ivshmem_log', 'ivshmem_notify_drop',
                'ivshmem_notify_keep', 'ivshmem_notify_take', 'posix_fallocate64', 'recvmsg',
-               'sendmsg', 'usleep'],
+               'sendmsg', 'setitimer', 'usleep'],
         libs='-lnuma',
         runs=8000, length=192),
     'region': Target(

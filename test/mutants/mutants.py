@@ -28,7 +28,8 @@ SETUP = {'build': ['-Ddriver=enabled'],
 PLUGIN = 'drivers/librte_net_ivshmem.so'     # a link to a name with DPDK's version
 PMD = ['drivers/' + (lab.BUILD / PLUGIN).resolve().name, 'test/pmd/ivshmem-shell',
        'test/pmd/ivshmem-odd-peer', 'test/traffic/ivshmem-traffic',
-       'test/torture/ivshmem-torture-node', 'app/ivshmem-server']
+       'test/torture/ivshmem-torture-node', 'test/server/libalways_ready.so',
+       'app/ivshmem-server']
 
 Mutant = namedtuple('Mutant', 'name file old new test')
 
@@ -166,10 +167,10 @@ MUTANTS = [
            'slots->slot[slot].life += port ? 1 : 0;',
            ';',
            'server:test_slots table_follows_clients'),
-    Mutant('full_eventfd_written', 'app/ivshmem-server/slots.c',
-           'if (poll(&can, 1, 0) != 1 || (can.revents & POLLOUT) == 0)',
-           'if (can.fd < 0)',
-           'server:test_slots full_eventfd_does_not_stop_the_server'),
+    Mutant('ring_without_a_bound', 'app/ivshmem-server/slots.c',
+           'ivshmem_slots_bound(IVSHMEM_RING_BOUND_US);',
+           ';',
+           'server:test_attack an_eventfd_is_filled_just_then'),
     Mutant('memory_may_shrink', 'app/ivshmem-server/memory.c',
            'F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL',
            'F_SEAL_GROW | F_SEAL_SEAL',
@@ -203,8 +204,8 @@ MUTANTS = [
            'found = loans->rings[loan->ring].slot == UINT32_MAX &&',
            'pmd:t_chain what_came_home_is_not_reused'),
     Mutant('no_membarrier', 'ivshmem_lock.c',
-           'syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);',
-           ';',
+           'if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)',
+           'if (lock != NULL)',
            'pmd:test_lock'),
     Mutant('owner_not_waited_for', 'ivshmem_lock.c',
            'while (!ivshmem_lock_is_empty(lock))',

@@ -195,6 +195,24 @@ def replaced_under_attack():
         one.quit()
 
 
+def an_eventfd_is_filled_just_then():
+    """Between the server's look and its write, by a client that made it blocking."""
+    path = lab.private_dir() / 's'
+    server = lab.Process('bound', [lab.server(), '-S', path, '--ports', 3, '-n', 1],
+                         env={'LD_PRELOAD': lab.BUILD / 'test/server/libalways_ready.so'})
+    server.expect('ready')
+    one = Client(path).handshake(1, [])
+    fd = one.peers[0][0]
+    os.eventfd_write(fd, 2**64 - 2)
+    os.set_blocking(fd, True)
+    two = Client(path).handshake(1, [0])
+    two.close()
+    wait_state(one.region, 1, LEFT)
+    lab.check(os.eventfd_read(fd) == 2**64 - 2, 'the full eventfd was written to')
+    os.eventfd_write(fd, 2**64 - 2)
+    lab.check(server.stop() == 0, f'it does not end\n{server.tail()}')
+
+
 def every_id_is_used_up():
     """With --announce-leave, where none is given twice."""
     last = 65536
@@ -217,5 +235,5 @@ def every_id_is_used_up():
 
 
 lab.main(thousands_of_bad_clients, hundreds_at_the_same_time, most_of_them_never_read,
-         fds_are_scarce_under_attack, replaced_under_attack,
+         fds_are_scarce_under_attack, replaced_under_attack, an_eventfd_is_filled_just_then,
          *([every_id_is_used_up] if lab.LONG else []))   # test_ids.c sets the counter instead
