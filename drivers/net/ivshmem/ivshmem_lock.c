@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include <rte_common.h>
+#include <rte_cycles.h>
 #include <rte_pause.h>
 
 #include "ivshmem_lock.h"
@@ -30,7 +31,12 @@ static void
 ivshmem_lock_displace(struct ivshmem_lock *lock, uint32_t owner)
 {
 	ivshmem_store32(&lock->owner, owner);
-	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
+		return;
+	/* Forbidden since the registration, or no memory: no store is on its way for so long. */
+	rte_delay_us_sleep(IVSHMEM_LOCK_BARRIER_US);
+	lock->wanted = 0;
+	lock->claimed = IVSHMEM_LOCK_SHARED;
 }
 
 /* A thread is inside. Returns whether it should own the lock. */

@@ -36,6 +36,7 @@
 
 #define IVSHMEM_LOCK_STREAK_MIN	32u	/* bursts */
 #define IVSHMEM_LOCK_STREAK_MAX	16384u
+#define IVSHMEM_LOCK_BARRIER_US	1000u	/* in the place of a barrier that the kernel refused */
 /* Owner: an lcore, or one of these. */
 #define IVSHMEM_LOCK_SHARED	RTE_MAX_LCORE
 #define IVSHMEM_LOCK_CLAIMED	(RTE_MAX_LCORE + 1)
