@@ -278,6 +278,26 @@ def receiver_paused():
     end(region, a, b)
 
 
+def small_frames_in_two_buffers():
+    """Whom copybreak would have copied from one, but a buffer's room is less: they come home, too."""
+    region = pair.Served('--ports', 2, '--queues', 1, '-l', '4M', '--buf-size', 512,
+                         '--headroom', 320)
+    a = pair.Shell('two-a', region.vdev(*P)).up(options='scatter=1 segs=1')
+    b = pair.Shell('two-b', region.vdev(*Z)).up(options='scatter=1')
+    a.link('up')
+    b.link('up')
+    a.meet(b)
+    a.do('use ' + POOL)
+    for _ in range(5):
+        sent = a.do('send 0 0 300 200 1 1000')
+        got = b.do('recv 0 0 301 200')
+        lab.check(sent['sent'] == got['got'] == 300 and not got['bad'] and not got['gaps'],
+                  f'sent {sent}, received {got}')
+        b.do('recv 0 0 1 0')    # gives back
+        is_home(a)
+    end(region, a, b)
+
+
 def not_for_rx():
     """Mbufs whose buffers are pinned cannot have others attached: no Rx pool for zero_copy=1."""
     region = pair.Region()
@@ -440,5 +460,5 @@ def hugepages_are_back():
 
 FREE = lab.hugepages_free()
 lab.main(sends, plain_receiver, starts_anew, fewer_queues, killed_with_server, killed_without,
-         receiver_paused, not_for_rx, sender_killed, closed_with_mbufs_out, arguments, flooded,
+         receiver_paused, small_frames_in_two_buffers, not_for_rx, sender_killed, closed_with_mbufs_out, arguments, flooded,
          many, many_chains, both_ways, to_and_fro, hugepages_are_back)

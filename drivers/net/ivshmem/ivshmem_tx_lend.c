@@ -194,7 +194,8 @@ ivshmem_tx_may_pass(const struct ivshmem_txq *txq, const struct ivshmem_dest *de
 	struct ivshmem_tx_spot spot;
 
 	if (mbuf->nb_segs > IVSHMEM_ABI_CHAIN_MAX || mbuf->pkt_len > IVSHMEM_FRAME_MAX ||
-	    mbuf->data_len < IVSHMEM_ABI_FRAME_MIN)
+	    mbuf->data_len < IVSHMEM_ABI_FRAME_MIN ||
+	    ivshmem_tx_is_small(dest, mbuf->pkt_len, mbuf->nb_segs))	/* no cookie comes back */
 		return false;
 	for (; mbuf != NULL; mbuf = mbuf->next)
 		if (mbuf->data_len == 0 ||
@@ -286,7 +287,7 @@ ivshmem_tx_fill_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct r
 		struct ivshmem_tx_spot spot;
 		bool pass = false;
 
-		if (len > small)
+		if (len > dest->ring.copybreak)
 			pass = ivshmem_tx_find(txq, dest, mbuf, pool, &spot);
 		if (likely(plain && len <= small)) {
 			if (unlikely(room == 0))
