@@ -304,6 +304,55 @@ def too_many_queues():
     shell.quit()
 
 
+def keeping(name, queues):
+    """b keeps a frame of each of a's queues; both are ready to go on."""
+    region = pair.Region(queues=queues)
+    a, b = (pair.Shell(f'{name}-{side}', region.vdev('zero_copy=1', f'port={port}')).up(queues)
+            for port, side in enumerate('ab'))
+    a.link('up')
+    b.link('up')
+    for queue in range(queues):
+        a.meet(b, queue, queue)
+        lab.check(a.do(f'send 0 {queue} 1 1000')['sent'] == 1, f'queue {queue}')
+        lab.wait_until(lambda: b.do(f'hold 0 {queue} 32')['got'] == 1, 10, f'queue {queue}')
+    return region, a, b
+
+
+def queues_wait_at_the_same_time():
+    """For what is never given back: 60 s, not 60 s each."""
+    region, a, b = keeping('wait', 4)
+    a.do_all(['stop 0', 'start 0'])
+    began = time.monotonic()
+    for queue in reversed(range(4)):
+        lab.wait_until(lambda: (b.do(f'recv 0 {queue} 1 0') or True) and
+                       a.do(f'send 0 {queue} 1 64')['sent'] == 1, 90, f'queue {queue} to send')
+    lab.check(50 < time.monotonic() - began < 90, f'{time.monotonic() - began:.0f} s')
+    lab.check(a.do('xstats 0')['reclaims'] == 4, f'{a.do("xstats 0")}')
+    b.do('release')
+    pair.quit_all(a, b)
+    region.remove()
+
+
+def later_sessions_wait_as_long():
+    """What was kept 20 s later is not used again 60 s after what was kept first."""
+    region, a, b = keeping('later', 1)
+    b.do_all(['stop 0', 'start 0'])
+    began = time.monotonic()
+    a.link('up')
+    a.meet(b)
+    time.sleep(20)
+    lab.check(a.do('send 0 0 1 1000')['sent'] == 1, 'the second frame')
+    lab.wait_until(lambda: b.do('hold 0 0 32')['got'] == 1, 10, 'the second frame')
+    b.do_all(['stop 0', 'start 0'])
+    a.link('up')
+    a.meet(b)
+    lab.wait_until(lambda: a.do('xstats 0')['reclaims'], 120, 'the reclaim')
+    lab.check(time.monotonic() - began > 75, f'{time.monotonic() - began:.0f} s')
+    b.do('release')
+    pair.quit_all(a, b)
+    region.remove()
+
+
 def hugepages_are_back():
     lab.kill_children()
     lab.wait_until(lambda: lab.hugepages_free() >= FREE, 30, f'{FREE} free hugepages')
@@ -313,4 +362,6 @@ FREE = lab.hugepages_free()
 lab.main(any_mode_with_any, fast_free, loans_to_a_port_with_fast_free, chains, several_queues,
          small_region, small_frames, small_frames_in_pieces, two_million, passed_on,
          chains_passed_on, sink_killed, gen_killed, odd_addresses, no_chains_unasked,
-         fewer_queues_than_before, too_many_queues, hugepages_are_back)
+         fewer_queues_than_before, too_many_queues,
+         *([queues_wait_at_the_same_time, later_sessions_wait_as_long] if lab.LONG else []),
+         hugepages_are_back)

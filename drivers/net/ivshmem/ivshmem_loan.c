@@ -191,5 +191,6 @@ ivshmem_loans_close(struct ivshmem_loans *loans)
 {
 	ivshmem_lock_take(&loans->lock);
 	loans->closed = true;
+	loans->dev = NULL;	/* another one may get its address */
 	ivshmem_lock_give(&loans->lock);
 }

@@ -71,12 +71,17 @@ ivshmem_loans_get(struct rte_eth_dev *eth_dev, uint16_t queue, uint32_t ring_cnt
 		  unsigned int socket)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
+	struct ivshmem_loans *loans = dev->loans[queue];
 
-	if (dev->loans[queue] == NULL)
-		dev->loans[queue] = ivshmem_loans_create(ring_cnt, dev->layout.ring_slots, socket);
-	if (dev->loans[queue] != NULL)
-		dev->loans[queue]->dev = dev;
-	return dev->loans[queue];
+	if (loans == NULL)
+		loans = ivshmem_loans_create(ring_cnt, dev->layout.ring_slots, socket);
+	if (loans == NULL)
+		return NULL;
+	loans->dev = dev;
+	rte_spinlock_lock(&dev->lock);	/* the heartbeat looks at it */
+	dev->loans[queue] = loans;
+	rte_spinlock_unlock(&dev->lock);
+	return loans;
 }
 
 /* What a raw mbuf of the pool is given to be an empty one: see ivshmem_rx_init(). */

@@ -313,9 +313,16 @@ static __rte_noinline void
 ivshmem_rx_idle(struct ivshmem_rxq *rxq)
 {
 	struct rte_eth_dev_data *data = rxq->dev->data;
+	struct ivshmem_txq *txq;
+	uint32_t bursts;
 
-	if (++rxq->idle_cnt % IVSHMEM_RX_REAP_POLLS == 0 && rxq->queue_id < data->nb_tx_queues)
-		ivshmem_tx_done_cleanup(data->tx_queues[rxq->queue_id], 0);
+	if (++rxq->idle_cnt % IVSHMEM_RX_REAP_POLLS != 0 || rxq->queue_id >= data->nb_tx_queues)
+		return;
+	txq = data->tx_queues[rxq->queue_id];
+	bursts = ivshmem_load32(&txq->bursts);
+	if (bursts == rxq->tx_bursts_seen && ivshmem_tx_is_holding(txq))
+		ivshmem_tx_done_cleanup(txq, 0);	/* else its own bursts do, on their lcore */
+	rxq->tx_bursts_seen = bursts;
 }
 
 uint16_t

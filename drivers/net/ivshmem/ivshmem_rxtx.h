@@ -164,6 +164,7 @@ struct ivshmem_rxq {
 	uint16_t queue_id;
 	bool filter;			/* not promiscuous: look at the address */
 	uint32_t idle_cnt;		/* zero_copy=1: empty polls */
+	uint32_t tx_bursts_seen;	/* of the Tx queue of the same number */
 	struct ivshmem_u32 list_want;	/* seq << 16 | count, set by the control thread */
 	struct ivshmem_u32 list_taken;	/* the list_want that the burst works with */
 	struct ivshmem_u32 anew;	/* counts wishes of the control thread: START all rings */
@@ -203,7 +204,8 @@ struct ivshmem_dest {
 	struct ivshmem_flight flight;	/* of a consumer in ring mode */
 	struct ivshmem_u32 bars;	/* counts sessions that ended with slots out */
 	struct ivshmem_u32 settled;	/* the last of bars that nobody uses any more; by control */
-	uint64_t unsettled_ms;		/* control thread: since when it is not */
+	uint64_t unsettled_ms;		/* control thread: since when these are not settled: */
+	uint32_t unsettled_bars;
 	bool gated;			/* control thread: not settled once since the start */
 };
 
@@ -221,8 +223,7 @@ struct ivshmem_txq {
 	uint16_t *touched;		/* segment: destinations that this burst filled */
 	uint32_t touched_cnt;
 	struct ivshmem_lock lock;	/* zero_copy=1 (Q2) */
-	uint32_t bursts;		/* counted under the lock */
-	uint32_t bursts_seen;		/* and looked at by the control thread */
+	struct ivshmem_u32 bursts;	/* counted under the lock */
 	struct ivshmem_u32 anew;	/* counts wishes of the control thread: START all rings */
 	struct ivshmem_u32 dir_gen;	/* counts own changes of the directory */
 	uint32_t dir_seen;		/* control thread: dir_gen when last told */
@@ -245,6 +246,9 @@ uint16_t ivshmem_tx_burst_segment(void *queue, struct rte_mbuf **bufs, uint16_t 
 /* zero_copy=1: either of these, under the lock. */
 uint16_t ivshmem_tx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs);
 int ivshmem_tx_done_cleanup(void *queue, uint32_t cnt);
+
+/* It waits for mbufs that it has sent; also without its lock, when it may be over already. */
+bool ivshmem_tx_is_holding(const struct ivshmem_txq *txq);
 
 /* Steps of a Tx burst, ivshmem_tx.c. */
 

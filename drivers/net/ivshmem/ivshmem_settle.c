@@ -128,8 +128,10 @@ ivshmem_settle_dest(struct ivshmem_dev *dev, struct ivshmem_dest *dest)
 		dest->unsettled_ms = 0;
 		return;
 	}
-	if (dest->unsettled_ms == 0)
+	if (dest->unsettled_ms == 0 || dest->unsettled_bars != bars) {	/* also of another one */
+		dest->unsettled_bars = bars;
 		dest->unsettled_ms = ivshmem_now_ms();
+	}
 	if (ivshmem_settle_is_done(dev, dest->slot) ||
 	    ivshmem_settle_is_overdue(dev, "to port", dest->slot, dest->unsettled_ms))
 		ivshmem_store32_release(&dest->settled, bars);	/* pairs with lend_ready */
@@ -171,11 +173,11 @@ ivshmem_settle_port(struct rte_eth_dev *eth_dev, uint32_t slot)
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 	bool settled = !dev->settling;
 
-	for (uint16_t queue = 0; settled && queue < eth_dev->data->nb_tx_queues; queue++) {
+	for (uint16_t queue = 0; queue < eth_dev->data->nb_tx_queues; queue++) {
 		struct ivshmem_txq *txq = eth_dev->data->tx_queues[queue];
 
-		ivshmem_settle_dest(dev, &txq->dests[slot]);
-		settled = !txq->dests[slot].gated;
+		ivshmem_settle_dest(dev, &txq->dests[slot]);	/* the time of all runs */
+		settled = settled && !txq->dests[slot].gated;
 	}
 	return settled;
 }
@@ -201,26 +203,14 @@ ivshmem_settle_is_dead(const struct ivshmem_dev *dev, uint32_t slot)
 	return !peer->alive || peer->state == IVSHMEM_PORT_RESET;
 }
 
-static bool
-ivshmem_settle_is_holding(const struct ivshmem_txq *txq)
-{
-	for (uint32_t slot = 0; slot < txq->dev->layout.port_cnt; slot++)
-		if (txq->dests[slot].flight.held_cnt != 0)
-			return true;
-	return false;
-}
-
 /*
- * What a Tx queue holds comes home also when its ports are dead, or the application sends nothing:
- * it may wait for these very mbufs. It may try to get them all the time: wait for the lock.
+ * What a Tx queue holds comes home also when its ports are dead, or the application sends nothing
+ * there: it may wait for these very mbufs. It may try to get them all the time: wait for the lock.
  */
 static void
 ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 {
-	const bool idle = txq->bursts == txq->bursts_seen;
-
-	txq->bursts_seen = txq->bursts;
-	if (!dev->zero_copy || !ivshmem_settle_is_holding(txq))
+	if (!dev->zero_copy || !ivshmem_tx_is_holding(txq))
 		return;
 	ivshmem_lock_take(&txq->lock);
 	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
@@ -232,11 +222,26 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 			ivshmem_tx_lend_leave(txq, dest);
 			ivshmem_settle_dest(dev, dest);
 			ivshmem_tx_lend_settled(dest);
-		} else if (idle) {
+		} else {
 			ivshmem_tx_lend_tend(txq, dest, dest->flight.cnt);
 		}
 	}
 	ivshmem_lock_give(&txq->lock);
+}
+
+/* Also of a stopped port, and of queues that it has no more: their sources wait for them. */
+void
+ivshmem_settle_loans(struct ivshmem_dev *dev)
+{
+	for (uint16_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++) {
+		struct ivshmem_loans *loans = dev->loans[queue];
+
+		if (loans == NULL)
+			continue;
+		if (loans->bursts == loans->bursts_seen)	/* nobody polls: give back here */
+			ivshmem_loans_try_drain(loans);
+		loans->bursts_seen = loans->bursts;
+	}
 }
 
 void
@@ -251,15 +256,6 @@ ivshmem_settle_tick(struct rte_eth_dev *eth_dev)
 	for (uint16_t queue = eth_dev->data->nb_tx_queues; queue < IVSHMEM_QUEUES_MAX; queue++)
 		if (dev->dests[queue] != NULL)
 			ivshmem_settle_unused(dev, dev->dests[queue]);
-	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++) {
-		struct ivshmem_loans *loans = dev->loans[queue];
-
-		if (loans == NULL)
-			continue;
-		if (loans->bursts == loans->bursts_seen)	/* nobody polls: give back here */
-			ivshmem_loans_try_drain(loans);
-		loans->bursts_seen = loans->bursts;
-	}
 }
 
 /* Take back what is returned; no burst runs any more. What is still held, or lent up. */

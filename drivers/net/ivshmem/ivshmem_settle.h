@@ -25,6 +25,9 @@ void ivshmem_settle_start(struct ivshmem_dev *dev, uint16_t txq_cnt_before);
  */
 bool ivshmem_settle_port(struct rte_eth_dev *eth_dev, uint32_t slot);
 
+/* Once a heartbeat: what the application has freed goes back. */
+void ivshmem_settle_loans(struct ivshmem_dev *dev);
+
 /* Once a heartbeat, while started. */
 void ivshmem_settle_tick(struct rte_eth_dev *eth_dev);
 

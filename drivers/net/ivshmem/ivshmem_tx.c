@@ -373,7 +373,7 @@ ivshmem_tx_burst_lend(void *queue, struct rte_mbuf **bufs, uint16_t nb_bufs)
 
 	if (unlikely(hold == IVSHMEM_HOLD_NONE))
 		return 0;	/* the control thread takes back what is returned just now */
-	txq->bursts++;
+	ivshmem_store32(&txq->bursts, ivshmem_load32(&txq->bursts) + 1);
 	sent = txq->dev->fdb == NULL ? ivshmem_tx_wire(queue, bufs, nb_bufs) :
 		ivshmem_tx_burst_segment(queue, bufs, nb_bufs);
 	ivshmem_lock_leave(&txq->lock, hold);

@@ -431,6 +431,15 @@ ivshmem_tx_lend_tend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_
 	return held - dest->flight.held_cnt;
 }
 
+bool
+ivshmem_tx_is_holding(const struct ivshmem_txq *txq)
+{
+	for (uint32_t slot = 0; slot < txq->dev->layout.port_cnt; slot++)
+		if (txq->dests[slot].flight.held_cnt != 0)
+			return true;
+	return false;
+}
+
 int
 ivshmem_tx_done_cleanup(void *queue, uint32_t cnt)
 {
