@@ -279,7 +279,7 @@ def receiver_paused():
 
 
 def small_frames_in_two_buffers():
-    """Whom copybreak would have copied from one, but a buffer's room is less: they come home, too."""
+    """Copybreak would have them copied from one, but its room is less: they come home, too."""
     region = pair.Served('--ports', 2, '--queues', 1, '-l', '4M', '--buf-size', 512,
                          '--headroom', 320)
     a = pair.Shell('two-a', region.vdev(*P)).up(options='scatter=1 segs=1')
@@ -460,5 +460,5 @@ def hugepages_are_back():
 
 FREE = lab.hugepages_free()
 lab.main(sends, plain_receiver, starts_anew, fewer_queues, killed_with_server, killed_without,
-         receiver_paused, small_frames_in_two_buffers, not_for_rx, sender_killed, closed_with_mbufs_out, arguments, flooded,
-         many, many_chains, both_ways, to_and_fro, hugepages_are_back)
+         receiver_paused, small_frames_in_two_buffers, not_for_rx, sender_killed,
+         closed_with_mbufs_out, arguments, flooded, many, many_chains, both_ways, to_and_fro, hugepages_are_back)
