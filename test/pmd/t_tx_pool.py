@@ -461,4 +461,5 @@ def hugepages_are_back():
 FREE = lab.hugepages_free()
 lab.main(sends, plain_receiver, starts_anew, fewer_queues, killed_with_server, killed_without,
          receiver_paused, small_frames_in_two_buffers, not_for_rx, sender_killed,
-         closed_with_mbufs_out, arguments, flooded, many, many_chains, both_ways, to_and_fro, hugepages_are_back)
+         closed_with_mbufs_out, arguments, flooded, many, many_chains, both_ways, to_and_fro,
+         hugepages_are_back)
