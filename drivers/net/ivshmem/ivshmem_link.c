@@ -157,7 +157,7 @@ static uint32_t
 ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uint64_t now_ms)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
-	const bool usable = dev->started && dev->admin_up && !dev->dead;
+	const bool usable = dev->started && dev->admin_up && !dev->dead && !dev->settling;
 	uint32_t open = 0;
 	uint32_t *life = &dev->lives[peer->slot];
 	uint32_t changed;

@@ -6,7 +6,6 @@
  * The ways into a lock that are not its owner's. All here happens with "others" locked.
  */
 
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 

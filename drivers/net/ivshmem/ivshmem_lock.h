@@ -28,6 +28,8 @@
 #ifndef IVSHMEM_LOCK_H
 #define IVSHMEM_LOCK_H
 
+#include <stdbool.h>
+
 #include <rte_branch_prediction.h>
 #include <rte_lcore.h>
 #include <rte_spinlock.h>
@@ -86,6 +88,13 @@ ivshmem_lock_try(struct ivshmem_lock *lock, bool burst)
 		return lcore;
 	ivshmem_store32(&lock->inside[lcore], 0);
 	return IVSHMEM_HOLD_NONE;
+}
+
+/* The calling lcore is the owner: to try it disturbs nobody. */
+static inline bool
+ivshmem_lock_is_own(const struct ivshmem_lock *lock)
+{
+	return ivshmem_load32(&lock->owner) == rte_lcore_id();
 }
 
 static inline void

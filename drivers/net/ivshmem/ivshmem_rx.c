@@ -320,8 +320,10 @@ ivshmem_rx_idle(struct ivshmem_rxq *rxq)
 		return;
 	txq = data->tx_queues[rxq->queue_id];
 	bursts = ivshmem_load32(&txq->bursts);
-	if (bursts == rxq->tx_bursts_seen && ivshmem_tx_is_holding(txq))
-		ivshmem_tx_done_cleanup(txq, 0);	/* else its own bursts do, on their lcore */
+	/* else its own bursts do, on another lcore */
+	if ((ivshmem_lock_is_own(&txq->lock) || bursts == rxq->tx_bursts_seen) &&
+	    ivshmem_tx_is_holding(txq))
+		ivshmem_tx_done_cleanup(txq, 0);
 	rxq->tx_bursts_seen = bursts;
 }
 

@@ -224,6 +224,7 @@ struct ivshmem_txq {
 	uint32_t touched_cnt;
 	struct ivshmem_lock lock;	/* zero_copy=1 (Q2) */
 	struct ivshmem_u32 bursts;	/* counted under the lock */
+	uint32_t bursts_seen;		/* and looked at by the control thread */
 	struct ivshmem_u32 anew;	/* counts wishes of the control thread: START all rings */
 	struct ivshmem_u32 dir_gen;	/* counts own changes of the directory */
 	uint32_t dir_seen;		/* control thread: dir_gen when last told */

@@ -204,12 +204,16 @@ ivshmem_settle_is_dead(const struct ivshmem_dev *dev, uint32_t slot)
 }
 
 /*
- * What a Tx queue holds comes home also when its ports are dead, or the application sends nothing
- * there: it may wait for these very mbufs. It may try to get them all the time: wait for the lock.
+ * What a Tx queue holds comes home also when its ports are dead, or the application sends nothing:
+ * it may wait for these very mbufs. It may try to get them all the time: wait for the lock.
  */
 static void
 ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 {
+	const uint32_t bursts = ivshmem_load32(&txq->bursts);
+	const bool idle = bursts == txq->bursts_seen;
+
+	txq->bursts_seen = bursts;
 	if (!dev->zero_copy || !ivshmem_tx_is_holding(txq))
 		return;
 	ivshmem_lock_take(&txq->lock);
@@ -222,7 +226,7 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 			ivshmem_tx_lend_leave(txq, dest);
 			ivshmem_settle_dest(dev, dest);
 			ivshmem_tx_lend_settled(dest);
-		} else {
+		} else if (idle) {
 			ivshmem_tx_lend_tend(txq, dest, dest->flight.cnt);
 		}
 	}
