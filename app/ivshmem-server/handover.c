@@ -173,13 +173,10 @@ ivshmem_handover_accept(struct ivshmem_server *server)
 	int fd;
 
 	fd = accept4(server->control.fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-		server->control_deaf = true;	/* no file left: not all the time */
-		ivshmem_server_watch(server, EPOLL_CTL_MOD, server->control.fd,
-				     IVSHMEM_SOURCE_CONTROL, 0);
-	}
-	if (fd < 0)
+	if (fd < 0) {
+		ivshmem_server_deafen(server, &server->control, IVSHMEM_SOURCE_CONTROL, errno);
 		return;
+	}
 	if (!ivshmem_handover_trusts(fd, &cred)) {
 		ivshmem_log(IVSHMEM_LOG_INFO, "refused --takeover by pid=%d uid=%d: neither root"
 			    " nor user %u", (int)cred.pid, (int)cred.uid, (unsigned int)geteuid());

@@ -20,6 +20,7 @@ struct ivshmem_listen {
 	int fd;			/* -1 = not listening */
 	int type;		/* SOCK_STREAM or SOCK_SEQPACKET */
 	bool adopted;		/* by ivshmem_listen_adopt() */
+	bool deaf;		/* nothing is accepted until the next second */
 	const char *path;
 	dev_t dev;		/* of the socket, so that no other's is removed */
 	ino_t ino;

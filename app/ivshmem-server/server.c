@@ -51,23 +51,40 @@ ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, uint32
 	return epoll_ctl(server->epoll_fd, op, fd, &event) != 0 ? -errno : 0;
 }
 
-/* accept() failed: with what may pass, or for want of something that may come back. */
+bool
+ivshmem_server_deafen(const struct ivshmem_server *server, struct ivshmem_listen *listener,
+		      uint32_t source, int error)
+{
+	if (error == EAGAIN || error == EINTR || error == ECONNABORTED || error == EPERM)
+		return false;
+	listener->deaf = true;
+	ivshmem_server_watch(server, EPOLL_CTL_MOD, listener->fd, source, 0);
+	return true;
+}
+
+static void
+ivshmem_server_hear(const struct ivshmem_server *server, struct ivshmem_listen *listener,
+		    uint32_t source)
+{
+	if (!listener->deaf)
+		return;
+	listener->deaf = false;
+	ivshmem_server_watch(server, EPOLL_CTL_MOD, listener->fd, source, EPOLLIN);
+}
+
 static void
 ivshmem_server_pause(struct ivshmem_server *server, int error)
 {
 	struct ivshmem_fault fault;
 
-	if (error == EAGAIN || error == EINTR || error == ECONNABORTED || error == EPERM)
+	if (!ivshmem_server_deafen(server, &server->listener, IVSHMEM_SOURCE_LISTENER, error))
 		return;
-	server->deaf = true;
 	if (!server->deaf_said) {
 		ivshmem_limits_explain(error, &fault);
 		ivshmem_log(IVSHMEM_LOG_ERROR, "no connection can be accepted: %s; trying again"
 			    " each second", fault.text);
 	}
 	server->deaf_said = true;
-	ivshmem_server_watch(server, EPOLL_CTL_MOD, server->listener.fd, IVSHMEM_SOURCE_LISTENER,
-			     0);
 }
 
 static void
@@ -98,16 +115,8 @@ ivshmem_server_tick(struct ivshmem_server *server)
 		return;
 	ivshmem_slots_beat(&server->slots);
 	ivshmem_clients_tick(server);
-	if (server->deaf) {
-		server->deaf = false;
-		ivshmem_server_watch(server, EPOLL_CTL_MOD, server->listener.fd,
-				     IVSHMEM_SOURCE_LISTENER, EPOLLIN);
-	}
-	if (server->control_deaf) {
-		server->control_deaf = false;
-		ivshmem_server_watch(server, EPOLL_CTL_MOD, server->control.fd,
-				     IVSHMEM_SOURCE_CONTROL, EPOLLIN);
-	}
+	ivshmem_server_hear(server, &server->listener, IVSHMEM_SOURCE_LISTENER);
+	ivshmem_server_hear(server, &server->control, IVSHMEM_SOURCE_CONTROL);
 }
 
 static void

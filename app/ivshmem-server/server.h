@@ -53,9 +53,7 @@ struct ivshmem_server {
 	int timer_fd;
 	int signal_fd;
 	bool stop;
-	bool deaf;		/* no connection is accepted until the next second */
-	bool deaf_said;		/* and that was logged */
-	bool control_deaf;	/* the same for the control socket, which is not logged */
+	bool deaf_said;		/* no client's connection can be accepted, and that was logged */
 	struct ivshmem_refusals refused;
 };
 
@@ -71,6 +69,13 @@ int ivshmem_server_run(struct ivshmem_server *server);
 /* Watch an fd for events of a source: EPOLL_CTL_*, fd, client's slot, EPOLL*. Returns 0, -errno. */
 int ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, uint32_t source,
 			 uint32_t events);
+
+/*
+ * accept() failed there, with what may pass, or for want of something that may come back: then the
+ * listener is left alone until the next second. Returns whether it is.
+ */
+bool ivshmem_server_deafen(const struct ivshmem_server *server, struct ivshmem_listen *listener,
+			   uint32_t source, int error);
 
 /* Give a file of the server, its first argument, to the service manager, if it keeps them. */
 int ivshmem_server_keep(void *server, const char *name, int fd);
