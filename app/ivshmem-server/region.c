@@ -110,8 +110,8 @@ ivshmem_region_open_named(struct ivshmem_region *region, struct ivshmem_fault *f
 	if (region->fd < 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
 	ret = ivshmem_region_lock(region, fault);
-	if (ret != 0)
-		region->created = false;	/* another server was faster: it is that one's */
+	if (ret == -EBUSY || ret == -EAGAIN)	/* another server was faster: it is that one's */
+		region->created = false;
 	return ret;
 }
 
