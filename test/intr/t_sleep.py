@@ -8,12 +8,15 @@
 Each waits without a time-out; 5 s without the frame that is under way are a lost wakeup.
 """
 
+import time
+
 import lab
 import pair
 from sleepers import Sleeper, check_honest, check_refused, check_round_trips, check_vectors
 
 ROUNDS = 100000 if lab.LONG else 10000
 BURST_MS = 60000 if lab.LONG else 5000
+BACKSTOP_S = 2.5    # it looks each second, and acts at the second look
 
 
 def ping_pong(name, queues, vectors, rounds=ROUNDS):
@@ -66,6 +69,24 @@ def bursts_there_and_back():
     lab.check(there['sleeps'] > BURST_MS / 100, f'it hardly slept: {there}')
 
 
+def peer_starts_anew():
+    """Its new session ends a sleep at once: no backstop has to find it seconds later."""
+    served = pair.Served(name='anew')
+    pong = Sleeper('anew-pong', 'pong', served.vdev())
+    shell = pair.Shell('anew-shell', served.vdev()).up()
+    shell.link('up')
+    for _ in range(2):
+        shell.do('stop 0')
+        shell.do('start 0')
+        shell.link('up')
+        time.sleep(BACKSTOP_S)
+    found = pong.stop_and_tell()
+    shell.quit()
+    served.remove()
+    check_honest(found)
+    lab.check(found.get('rx_wakes'), f'nothing ended its sleep: {found}')
+
+
 def no_vectors():
     """Without vectors: refused with a reason."""
     region = pair.Region('16M')
@@ -73,4 +94,5 @@ def no_vectors():
     check_refused(sleeper, sleeper.wait(30))
 
 
-lab.main(own_vectors, shared_vectors, bursts, bursts_there_and_back, no_vectors)
+lab.main(own_vectors, shared_vectors, bursts, bursts_there_and_back, peer_starts_anew,
+         no_vectors)

@@ -262,13 +262,3 @@ ivshmem_intr_relay(struct rte_eth_dev *eth_dev)
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++)
 		ivshmem_intr_relay_to(eth_dev->data->rx_queues[queue]);
 }
-
-void
-ivshmem_intr_offered(struct ivshmem_rxq *rxq)
-{
-	const uint32_t armed = ivshmem_load32(&rxq->sleep.armed);
-
-	if (armed != 0 && ivshmem_load32(&rxq->list_want) != ivshmem_load32(&rxq->list_taken))
-		ivshmem_intr_wake(rxq, armed);
-}
-

@@ -58,9 +58,6 @@ void ivshmem_intr_wake(struct ivshmem_rxq *rxq, uint32_t armed);
 /* Alarm: the queue may be woken again. */
 void ivshmem_intr_unmask(void *rxq);
 
-/* Control thread: the queue may have been offered a list, and has to wake to take it. */
-void ivshmem_intr_offered(struct ivshmem_rxq *rxq);
-
 /*
  * Control thread, under dev->lock, while started; once a heartbeat: the backstop, and peers that
  * cannot ring.

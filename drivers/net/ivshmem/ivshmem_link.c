@@ -86,8 +86,9 @@ ivshmem_link_offer_lists(struct rte_eth_dev *eth_dev)
 		cnt = ivshmem_link_find_rings(dev, rxq, dev->list);
 		if (!ivshmem_rx_list_offer(rxq, dev->list, cnt))
 			dev->lists_due = true;
-		ivshmem_intr_offered(rxq);
 	}
+	/* a queue that sleeps takes its list, and the sessions of a life that rang nobody yet */
+	ivshmem_intr_relay(eth_dev);
 }
 
 /*
