@@ -76,7 +76,7 @@ def sweep_of(document):
     results = document.get('results', ())
     texts = dict.fromkeys(text for result in results for text in result['rates'])
     stems = {_swept(text)[0] for text in texts}
-    return stems.pop() if len(texts) >= 3 and len(stems) == 1 else None
+    return stems.pop() if len(texts) >= 2 and len(stems) == 1 else None
 
 
 def sweep_name(document):

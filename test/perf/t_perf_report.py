@@ -10,6 +10,7 @@ import publish
 import report
 import slices
 import targets
+import wires
 import works
 
 
@@ -176,6 +177,8 @@ def names():
     for text, word in (('ivshmen', 'no contestant'), ('memif,size=1', "no 'size'"),
                        ('memif,rsize', 'takes a value'), ('null,x', 'no keys')):
         refused(contestants.name_of, text, word)
+    for options, word in (({'page': '64'}, '4 or 2048'), ({'path': None, 'page': '2048'}, 'path')):
+        refused(lambda found: wires.Ivshmem('ivshmem', found), options, word)
     work = works.parse('oneway-9000-b4-q2')
     lab.check((work.size, work.burst, work.setup.queues, work.setup.big) == (9000, 4, 2, True),
               f'{work}')

@@ -4,7 +4,7 @@
 
 A wire is written as NAME[,KEY=VALUE...]:
   ivshmem  net_ivshmem       path         region in a file, no server
-                             hugepages    region on 2 MiB pages (socket only)
+                             page=KIB     pages of the region, 4 or 2048 (4)
                              region=SIZE  size of the region (64M)
                              ring=N       descriptors asked of testpmd (the port's default)
                              buffer=N     bytes of a buffer (1920, or what holds 9000 bytes)
@@ -54,7 +54,7 @@ class Wire:
 
 
 class Ivshmem(Wire):
-    KEYS = {'path': False, 'hugepages': False, 'region': True, 'ring': True, 'buffer': True,
+    KEYS = {'path': False, 'page': True, 'region': True, 'ring': True, 'buffer': True,
             'args': True, 'build': True}
 
     def __init__(self, text, options):
@@ -68,8 +68,11 @@ class Ivshmem(Wire):
         self.args = ''.join(',' + word for word in options.get('args', '').split('+') if word)
         if 'zero_copy=1' in self.args:
             self.testpmd += ('--tx-offloads=0',)    # lent buffers exclude MBUF_FAST_FREE
-        if 'path' in options and 'hugepages' in options:
-            raise ValueError(f"contestant '{text}': path and hugepages exclude each other")
+        self.page = options.get('page', '4')
+        if self.page not in ('4', '2048'):
+            raise ValueError(f"contestant '{text}': page is 4 or 2048")
+        if 'path' in options and self.page != '4':
+            raise ValueError(f"contestant '{text}': path is on pages of 4 KiB")
         for path in (self.plugin, self.build / 'app' / 'ivshmem-server'):
             if not os.path.exists(path):
                 raise ValueError(f"contestant '{self.text}': {path} does not exist: build it")
@@ -90,7 +93,7 @@ class Ivshmem(Wire):
         for key, value in geometry.items():
             argv += ['--' + key.replace('_', '-'), value]
         self.server = lab.Process(name + '-server',
-                                  argv + ['--hugepages'] * ('hugepages' in self.options))
+                                  argv + ['--hugepages'] * (self.page == '2048'))
         self.server.expect('ready')
         return (f'net_ivshmem0,socket={socket}{self.args}',) * 2
 
