@@ -170,7 +170,9 @@ ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uin
 	if ((changed & IVSHMEM_PEER_HELD) != 0 && !dev->dead)
 		ivshmem_port_tell_held(&dev->port, peer);
 	ivshmem_mac_announced(dev, peer, changed);
-	if (usable && peer->running && ivshmem_settle_port(eth_dev, peer->slot))
+	/* also while the own section settles: both may take their 60 s, at the same time */
+	if (dev->started && !dev->dead && peer->running &&
+	    ivshmem_settle_port(eth_dev, peer->slot) && usable)
 		open = IVSHMEM_DEST_OPEN | (dev->zero_copy &&
 			(peer->conf.feat & IVSHMEM_FEAT_FOREIGN) != 0 ? IVSHMEM_DEST_FOREIGN : 0);
 	if (dev->started)
