@@ -127,6 +127,7 @@ ivshmem_intr_unmask(void *arg)
 	struct ivshmem_rxq *rxq = arg;
 
 	ivshmem_store32(&rxq->sleep.masked, 0);
+	ivshmem_fence_full();	/* pairs with rx_queue_intr_enable */
 	ivshmem_intr_watch(rxq, true);
 	ivshmem_intr_relay_to(rxq);
 }
@@ -154,10 +155,13 @@ ivshmem_intr_judge(struct ivshmem_rxq *rxq)
 	if (++sleep->spurious_cnt <= IVSHMEM_SPURIOUS_MAX ||
 	    sleep->spurious_cnt <= sleep->useful_cnt || ivshmem_load32(&sleep->masked) != 0)
 		return;
-	if (rte_eal_alarm_set(IVSHMEM_MASK_MS * 1000, ivshmem_intr_unmask, rxq) != 0)
-		return;
 	ivshmem_store32(&sleep->masked, 1);
 	ivshmem_intr_watch(rxq, false);
+	/* last: this thread may stand still for longer than that, here or before */
+	if (rte_eal_alarm_set(IVSHMEM_MASK_MS * 1000, ivshmem_intr_unmask, rxq) != 0) {
+		ivshmem_intr_unmask(rxq);
+		return;
+	}
 	rxq->stats.masked++;
 	if (now_ms - sleep->told_ms < IVSHMEM_TELL_MS && sleep->told_ms != 0)
 		return;
@@ -207,6 +211,7 @@ ivshmem_rx_queue_intr_enable(struct rte_eth_dev *eth_dev, uint16_t queue)
 	ivshmem_fence_full();							/* A1 */
 	if (ivshmem_intr_has_work(rxq)) {
 		ivshmem_store32(&sleep->due, sleep->seq);
+		ivshmem_fence_full();	/* who unmasks, and has not seen this, is seen here */
 		ivshmem_intr_wake(rxq, sleep->seq);
 	}
 	return 0;
