@@ -186,22 +186,20 @@ ivshmem_tx_count_passed(struct ivshmem_txq *txq, const struct ivshmem_tx_spot *s
 		txq->stats.passed++;
 }
 
-/* Whether a whole chain can be sent as it lies. */
+/* Whether a whole chain can be sent as it lies; where its pieces do. */
 static bool
 ivshmem_tx_may_pass(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
-		    const struct rte_mbuf *mbuf)
+		    const struct rte_mbuf *mbuf, struct ivshmem_tx_spot *spot)
 {
-	struct ivshmem_tx_spot spot;
-
 	if (mbuf->nb_segs > IVSHMEM_ABI_CHAIN_MAX || mbuf->pkt_len > IVSHMEM_FRAME_MAX ||
 	    mbuf->data_len < IVSHMEM_ABI_FRAME_MIN ||
 	    ivshmem_tx_is_small(dest, mbuf->pkt_len, mbuf->nb_segs))	/* no cookie comes back */
 		return false;
-	for (; mbuf != NULL; mbuf = mbuf->next)
-		if (mbuf->data_len == 0 ||
-		    !ivshmem_tx_find(txq, dest, mbuf, txq->pool != NULL, &spot))
+	for (uint32_t left = mbuf->nb_segs; left > 0; left--, mbuf = mbuf->next)
+		if (mbuf == NULL || mbuf->data_len == 0 ||
+		    !ivshmem_tx_find(txq, dest, mbuf, txq->pool != NULL, spot++))
 			return false;
-	return true;
+	return mbuf == NULL;
 }
 
 /* Any frame: its pieces, 0 when no ring could carry it, UINT32_MAX when it has to wait. */
@@ -210,9 +208,10 @@ ivshmem_tx_lend_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct r
 {
 	const bool pool = txq->pool != NULL;
 	const uint32_t most = RTE_MIN(dest->ring.ret_cnt, dest->flight.usable);
-	const bool pass = mbuf->nb_segs <= most && ivshmem_tx_may_pass(txq, dest, mbuf);
+	/* once: the port may be closed meanwhile */
+	struct ivshmem_tx_spot spots[IVSHMEM_ABI_CHAIN_MAX];
+	const bool pass = mbuf->nb_segs <= most && ivshmem_tx_may_pass(txq, dest, mbuf, spots);
 	const uint32_t pieces = pass ? mbuf->nb_segs : ivshmem_tx_pieces(txq, dest, mbuf);
-	struct ivshmem_tx_spot spot = { 0 };
 
 	if (pieces == 0)
 		return 0;
@@ -226,13 +225,10 @@ ivshmem_tx_lend_any(struct ivshmem_txq *txq, struct ivshmem_dest *dest, struct r
 		ivshmem_tx_gather(txq, dest, mbuf, pieces);
 		return pieces;
 	}
-	ivshmem_tx_find(txq, dest, mbuf, pool, &spot);
-	ivshmem_tx_count_passed(txq, &spot, pool);
-	for (; mbuf != NULL; mbuf = mbuf->next) {
-		ivshmem_tx_find(txq, dest, mbuf, pool, &spot);
-		ivshmem_tx_pass(txq, dest, mbuf, &spot, pool,
+	ivshmem_tx_count_passed(txq, &spots[0], pool);
+	for (uint32_t i = 0; mbuf != NULL && i < pieces; mbuf = mbuf->next, i++)
+		ivshmem_tx_pass(txq, dest, mbuf, &spots[i], pool,
 				mbuf->next != NULL ? IVSHMEM_DESC_MORE : 0);
-	}
 	return pieces;
 }
 
