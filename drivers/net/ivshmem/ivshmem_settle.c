@@ -49,18 +49,23 @@ ivshmem_settle_own_is_clear(const struct ivshmem_dev *dev, uint32_t source)
 	return true;
 }
 
-/* All ports that are there show that nothing of the source's earlier sessions is in use. */
+/* All other ports that are there show that nothing of the source's earlier sessions is in use. */
+static bool
+ivshmem_settle_others_are_clear(const struct ivshmem_dev *dev, uint32_t source)
+{
+	for (uint32_t by = 0; by < dev->layout.port_cnt; by++)
+		if (by != source && by != dev->port.slot && !ivshmem_settle_is_gone(dev, by) &&
+		    !ivshmem_port_is_clear(&dev->port, source, by))
+			return false;
+	return true;
+}
+
+/* And the own one uses nothing of it. */
 static bool
 ivshmem_settle_is_clear(const struct ivshmem_dev *dev, uint32_t source)
 {
-	for (uint32_t by = 0; by < dev->layout.port_cnt; by++) {
-		if (by == source || ivshmem_settle_is_gone(dev, by))
-			continue;
-		if (by == dev->port.slot ? !ivshmem_settle_own_is_clear(dev, source) :
-		    !ivshmem_port_is_clear(&dev->port, source, by))
-			return false;
-	}
-	return true;
+	return (source == dev->port.slot || ivshmem_settle_own_is_clear(dev, source)) &&
+		ivshmem_settle_others_are_clear(dev, source);
 }
 
 static bool
@@ -76,6 +81,12 @@ ivshmem_settle_is_overdue(struct ivshmem_dev *dev, const char *what, uint32_t sl
 	return true;
 }
 
+static uint32_t
+ivshmem_settle_pool_cnt(const struct ivshmem_dev *dev)
+{
+	return dev->pool == NULL ? 0 : dev->pool->cnt;
+}
+
 /*
  * Own buffers that were out in an earlier life, with anybody: asked only when the queues share them
  * out in another way than then, so that a port can hold up no more than what goes to it; and by the
@@ -88,11 +99,16 @@ ivshmem_settle_own(struct ivshmem_dev *dev)
 	bool clear = ivshmem_settle_is_clear(dev, own);
 
 	for (uint32_t slot = 0; clear && slot < dev->layout.port_cnt; slot++)
-		if (slot != own && !dev->peers[slot].alive)	/* may have passed them on */
-			clear = ivshmem_settle_is_clear(dev, slot);
+		if (slot != own)	/* it, or its last life, may have passed them on */
+			clear = dev->peers[slot].alive ?
+				ivshmem_settle_others_are_clear(dev, slot) :
+				ivshmem_settle_is_clear(dev, slot);
 	if (clear || ivshmem_settle_is_overdue(dev, "in an earlier life of port", own,
 					       dev->settling_ms)) {
 		dev->settling = false;
+		if (!dev->dead)		/* else the section is another's */
+			ivshmem_store32(&dev->port.section->pool_cnt,
+					ivshmem_settle_pool_cnt(dev));
 		if (dev->pool != NULL)
 			ivshmem_pool_release(dev->pool);
 	}
@@ -157,12 +173,13 @@ void
 ivshmem_settle_start(struct ivshmem_dev *dev, uint16_t txq_cnt_before)
 {
 	struct ivshmem_section_shm *own = dev->port.section;
-	const uint32_t pool_cnt = dev->pool == NULL ? 0 : dev->pool->cnt;
+	const uint32_t pool_cnt = ivshmem_settle_pool_cnt(dev);
 
 	dev->settling = txq_cnt_before != 0 && (txq_cnt_before != dev->data->nb_tx_queues ||
 						ivshmem_load32(&own->pool_cnt) != pool_cnt);
 	dev->settling_ms = ivshmem_now_ms();
-	ivshmem_store32(&own->pool_cnt, pool_cnt);
+	/* a life that ends while it settles leaves that to the next one */
+	ivshmem_store32(&own->pool_cnt, dev->settling ? UINT32_MAX : pool_cnt);
 	if (ivshmem_settle_is_asked(dev))
 		ivshmem_settle_own(dev);
 }

@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The net_ivshmem authors
+"""What an earlier life of a port lent, and third ports still look at, is not used again.
+
+  shells a, b and c: ports 0, 1 and 2 of one region, all with zero_copy=1
+"""
+
+import os
+import signal
+
+import lab
+import pair
+
+MACS = [f'02:00:00:00:00:0{slot + 1}' for slot in range(3)]
+POOL = 'net_ivshmem0_tx'
+COUNT = 512
+BEATS = 6       # far more than a port needs to look at the others
+
+
+def vdev(region, slot, *more):
+    return region.vdev('zero_copy=1', f'port={slot}', f'mac={MACS[slot]}', *more)
+
+
+def look(*shells):
+    """Each takes its part in the others' new sessions."""
+    for shell in shells:
+        shell.do('recv 0 0 1 1')
+
+
+def start_while_settling():
+    """A port waits for what b keeps of two Tx queues before it shares its buffers out for one, also
+    when it is stopped and started meanwhile."""
+    region = pair.Region('64M', ports=3, queues=2)
+    a, b, c = (pair.Shell(f'start-{name}', vdev(region, slot)).up(2)
+               for slot, name in enumerate('abc'))
+    a.link('up')
+    a.do(f'dst {MACS[1]}')
+    for queue in range(2):
+        a.meet(b, queue, queue)
+        lab.check(a.do(f'send 0 {queue} 50 1000 1 1000')['sent'] == 50, f'queue {queue}')
+        lab.wait_until(lambda: b.do('held')['held'] + b.do(f'hold 0 {queue} 64')['got'] >=
+                       50 * (queue + 1), 10, f'50 frames of queue {queue}')
+    before = b.do('held')
+    a.do_all(['stop 0', 'configure 0 1 1', 'start 0', 'stop 0', 'start 0', f'dst {MACS[2]}'])
+    for _ in range(BEATS):
+        region.wait_for_beats(0, 3)
+        look(a, b)
+        a.do('send 0 0 64 1000 1 1')
+        got = c.do('recv 0 0 256 20')['got']
+        lab.check(got == 0, f'{got} frames to c, out of buffers that b may look at')
+    lab.check(b.do('held') == before, f'held before: {before}, now: {b.do("held")}')
+    b.do('release')
+
+    def served():
+        look(a, b)
+        b.do('recv 0 1 1 1')
+        a.do('send 0 0 64 1000 1 1')
+        return c.do('recv 0 0 256 20')['got'] >= 64
+    lab.wait_until(served, 30, 'frames to c')
+    lab.check(not a.do('xstats 0')['reclaims'], 'used again after a time, not when given back')
+    pair.quit_all(a, b, c)
+    region.remove()
+
+
+def middle_starts_anew_first():
+    """b passed mbufs of a's pool on to c, which keeps them. b dies and comes back, then a."""
+    region = pair.Region('64M', ports=3, queues=1)
+    a, b, c = (pair.Shell(f'middle-{name}', vdev(region, slot, *more)).up()
+               for slot, name, more in ((0, 'a', [f'tx_pool={COUNT}']), (1, 'b', []), (2, 'c', [])))
+    a.link('up')
+    a.do(f'dst {MACS[1]}')
+    a.meet(b)
+    a.do(f'use {POOL}')
+    held = 0
+
+    def kept():
+        nonlocal held
+        b.send(f'forward 0 {MACS[2]} 100\n')
+        a.do('send 0 0 16 1000')
+        held += c.do('hold 0 0 64')['got']
+        b._reply('forward', 20)
+        held += c.do('hold 0 0 64')['got']
+        return held >= 50
+    lab.wait_until(kept, 20, '50 frames of the pool that c keeps')
+    before = c.do('held')
+    for name, slot, more in ('b', 1, []), ('a', 0, [f'tx_pool={COUNT}']):
+        old = b if name == 'b' else a
+        os.kill(old.pid, signal.SIGKILL)
+        old.kill()
+        new = pair.Shell(f'middle-{name}2', vdev(region, slot, *more)).up()
+        if name == 'b':
+            b = new
+            b.link('up')
+            region.wait_for_beats(2, 3)
+            look(b, c)
+        else:
+            a = new
+    for _ in range(BEATS):
+        region.wait_for_beats(0, 3)
+        look(a, b, c)
+        free = a.do(f'mempool {POOL}')['free']
+        lab.check(free == 0, f'{free} mbufs are to be had, though c may look at them')
+    lab.check(c.do('held') == before, f'held before: {before}, now: {c.do("held")}')
+    c.do('release')
+    lab.wait_until(lambda: look(a, b, c) or a.do(f'mempool {POOL}')['free'] == COUNT, 30,
+                   f'{COUNT} mbufs in {POOL}')
+    lab.check(not a.do('xstats 0')['reclaims'], 'used again after a time, not when given back')
+    pair.quit_all(a, b, c)
+    region.remove()
+
+
+lab.main(start_while_settling, middle_starts_anew_first)
