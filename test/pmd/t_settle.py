@@ -16,6 +16,7 @@ MACS = [f'02:00:00:00:00:0{slot + 1}' for slot in range(3)]
 POOL = 'net_ivshmem0_tx'
 COUNT = 512
 BEATS = 6       # far more than a port needs to look at the others
+BUSY = 2000000  # frames: many heartbeats
 
 
 def vdev(region, slot, *more):
@@ -59,6 +60,32 @@ def start_while_settling():
         return c.do('recv 0 0 256 20')['got'] >= 64
     lab.wait_until(served, 30, 'frames to c')
     lab.check(not a.do('xstats 0')['reclaims'], 'used again after a time, not when given back')
+    pair.quit_all(a, b, c)
+    region.remove()
+
+
+def busy_with_another():
+    """What b gives back comes home while a's only Tx queue has its hands full with c."""
+    region = pair.Region('64M', ports=3, queues=1)
+    a, b, c = (pair.Shell(f'busy-{name}', vdev(region, slot, *more)).up()
+               for slot, name, more in ((0, 'a', [f'tx_pool={COUNT}']), (1, 'b', []), (2, 'c', [])))
+    a.link('up')
+    a.do_all([f'dst {MACS[2]}'])
+    a.meet(c)
+    a.do(f'dst {MACS[1]}')
+    a.meet(b)
+    a.do(f'use {POOL}')
+    lab.check(a.do('send 0 0 100 1000 1 1000')['sent'] == 100, 'not all sent')
+    lab.wait_until(lambda: b.do('hold 0 0 512') and b.do('held')['held'] == 100, 10, '100 frames')
+    a.do_all(['use', f'dst {MACS[2]}'])
+    c.send(f'recv 0 0 {BUSY} 500\n')
+    a.send(f'send 0 0 {BUSY} 1000\n')
+    b.do('release')
+    sent = a._reply('send', 60)['sent']
+    free = a.do(f'mempool {POOL}')['free']      # at once: soon the queue counts as idle
+    got = c._reply('recv', 60)
+    lab.check(free == COUNT, f'{free} of {COUNT} mbufs came home in {sent} frames')
+    lab.check(got['got'] > 1000 and not got['bad'], f'{got}')
     pair.quit_all(a, b, c)
     region.remove()
 
@@ -110,4 +137,4 @@ def middle_starts_anew_first():
     region.remove()
 
 
-lab.main(start_while_settling, middle_starts_anew_first)
+lab.main(start_while_settling, busy_with_another, middle_starts_anew_first)

@@ -206,6 +206,7 @@ struct ivshmem_dest {
 	struct ivshmem_u32 settled;	/* the last of bars that nobody uses any more; by control */
 	uint64_t unsettled_ms;		/* control thread: since when these are not settled: */
 	uint32_t unsettled_bars;
+	uint32_t prod_seen;		/* the heartbeat saw the ring there last, under txq->lock */
 	bool gated;			/* control thread: not settled once since the start */
 };
 

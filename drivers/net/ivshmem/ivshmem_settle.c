@@ -221,8 +221,9 @@ ivshmem_settle_is_dead(const struct ivshmem_dev *dev, uint32_t slot)
 }
 
 /*
- * What a Tx queue holds comes home also when its ports are dead, or the application sends nothing:
- * it may wait for these very mbufs. It may try to get them all the time: wait for the lock.
+ * What a Tx queue holds comes home also when its ports are dead, or the application sends nothing
+ * to them: it may wait for these very mbufs. It may try to get them all the time: wait for the
+ * lock.
  */
 static void
 ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
@@ -243,9 +244,10 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 			ivshmem_tx_lend_leave(txq, dest);
 			ivshmem_settle_dest(dev, dest);
 			ivshmem_tx_lend_settled(dest);
-		} else if (idle) {
+		} else if (idle || dest->ring.prod == dest->prod_seen) {
 			ivshmem_tx_lend_tend(txq, dest, dest->flight.cnt);
 		}
+		dest->prod_seen = dest->ring.prod;
 	}
 	ivshmem_lock_give(&txq->lock);
 }
