@@ -14,9 +14,10 @@
  *  S3. Lives and the epoch are kept privately; what others may have written into the table is read
  *      once, at the start. A successor takes them from the notes, never from the table.
  *  S4. A slot is given again as soon as its client is gone. That keeps the rule of reuse (nobody
- *      writes to a dead port's buffers while another may still look at them) only because ports
- *      return buffers by index (IVSHMEM_RETURN_COPY): who copied looks at the ring's epoch again
- *      and discards what the slot's next owner may have overwritten.
+ *      writes to a dead port's buffers while another may still look at them) by the ports
+ *      themselves: who copied looks at the ring's epoch again and discards what the slot's next
+ *      owner may have overwritten; who lends waits until the others show that nothing of the life
+ *      before is in use.
  *
  * With count_up, for clients that know QEMU's example server only, an id is given once and its
  * eventfds go with its client. A slot is then no more than a place for a client; only the first
