@@ -191,15 +191,18 @@ static bool
 ivshmem_tx_may_pass(const struct ivshmem_txq *txq, const struct ivshmem_dest *dest,
 		    const struct rte_mbuf *mbuf, struct ivshmem_tx_spot *spot)
 {
-	if (mbuf->nb_segs > IVSHMEM_ABI_CHAIN_MAX || mbuf->pkt_len > IVSHMEM_FRAME_MAX ||
+	const uint32_t segs = mbuf->nb_segs;
+	uint32_t found;
+
+	if (segs > IVSHMEM_ABI_CHAIN_MAX || mbuf->pkt_len > IVSHMEM_FRAME_MAX ||
 	    mbuf->data_len < IVSHMEM_ABI_FRAME_MIN ||
 	    ivshmem_tx_is_small(dest, mbuf->pkt_len, mbuf->nb_segs))	/* no cookie comes back */
 		return false;
-	for (uint32_t left = mbuf->nb_segs; left > 0; left--, mbuf = mbuf->next)
-		if (mbuf == NULL || mbuf->data_len == 0 ||
-		    !ivshmem_tx_find(txq, dest, mbuf, txq->pool != NULL, spot++))
+	for (found = 0; mbuf != NULL; mbuf = mbuf->next, found++)
+		if (found == segs || mbuf->data_len == 0 ||
+		    !ivshmem_tx_find(txq, dest, mbuf, txq->pool != NULL, &spot[found]))
 			return false;
-	return mbuf == NULL;
+	return found == segs;
 }
 
 /* Any frame: its pieces, 0 when no ring could carry it, UINT32_MAX when it has to wait. */
