@@ -199,18 +199,23 @@ frames_mac(uint32_t slot)
 /*
  * Where a received frame is sent on to, -1 = nowhere. A buffer that was out on a circle of ports
  * when one of them started its rings anew comes back only after 60 s: so none goes to its owner,
- * and all go up the slots, of which the attacker has the last.
+ * and all go up the slots, of which the attacker has the last. Nor one of a pool of the pair's: by
+ * the attacker's descriptors it may be here too early, and the new header would hit that frame.
  */
 static int
 frames_next(const struct victim_port *from, const struct rte_mbuf *mbuf)
 {
 	const uint32_t own = from - victim_ports;
+	int owner;
 	int slot;
 
 	if (!RTE_MBUF_HAS_EXTBUF(mbuf))
 		return frames_target(from);
 	slot = own + 1 + victim_random(victim_port_cnt - own);
-	return slot == victim_guard_owner(mbuf->buf_addr, mbuf->buf_len) ? -1 : slot;
+	owner = victim_guard_owner(mbuf->buf_addr, mbuf->buf_len);
+	if (owner > 0 && owner < (int)victim_port_cnt && victim_ports[owner].tx_pool != NULL)
+		return -1;
+	return slot == owner ? -1 : slot;
 }
 
 /* Whether the pair leaves room for other frames in its rings. */
@@ -281,18 +286,29 @@ victim_receive(struct victim_port *port)
 	return cnt;
 }
 
+/* Of the port's own pool as often as not, as long as it has any. */
+static struct rte_mbuf *
+frames_alloc(const struct victim_port *port)
+{
+	struct rte_mbuf *mbuf = NULL;
+
+	if (port->tx_pool != NULL && victim_random(2) == 0)
+		mbuf = rte_pktmbuf_alloc(port->tx_pool);
+	return mbuf != NULL ? mbuf : rte_pktmbuf_alloc(victim_pool());
+}
+
 /* len bytes as in pattern.h, in as many mbufs as that needs. */
 static struct rte_mbuf *
-frames_make(const struct rte_ether_addr *to, const struct rte_ether_addr *from, uint32_t len,
+frames_make(const struct victim_port *port, const struct rte_ether_addr *to, uint32_t len,
 	    uint32_t seq)
 {
 	uint8_t bytes[VICTIM_FRAME_MAX];
 	struct rte_mbuf *head = NULL;
 
-	ivshmem_pattern_write(bytes, len, to->addr_bytes, from->addr_bytes, seq);
+	ivshmem_pattern_write(bytes, len, to->addr_bytes, port->mac.addr_bytes, seq);
 	for (uint32_t done = 0; done < len;) {
 		const uint32_t part = RTE_MIN(len - done, VICTIM_ROOM);
-		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(victim_pool());
+		struct rte_mbuf *mbuf = frames_alloc(port);
 
 		if (mbuf == NULL) {
 			rte_pktmbuf_free(head);
@@ -320,7 +336,7 @@ victim_send(struct victim_port *port)
 	uint16_t sent;
 
 	while (cnt < want) {
-		bufs[cnt] = frames_make(targets[victim_random(RTE_DIM(targets))], &port->mac,
+		bufs[cnt] = frames_make(port, targets[victim_random(RTE_DIM(targets))],
 					60 + victim_random(victim_random(4) == 0 ? 1400 : 100),
 					port->sent + cnt);
 		if (bufs[cnt] == NULL)
@@ -356,7 +372,7 @@ victim_send_pair(struct victim_port *from, struct victim_port *to)
 	if (to->expected == 0)
 		from->next = 0;
 	while (cnt < window) {
-		bufs[cnt] = frames_make(&to->mac, &from->mac, 60 + victim_random(900),
+		bufs[cnt] = frames_make(from, &to->mac, 60 + victim_random(900),
 					frames_pair_seq(from->next + cnt));
 		if (bufs[cnt] == NULL)
 			break;

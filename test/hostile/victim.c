@@ -86,10 +86,13 @@ victim_start(struct victim_port *port)
 		.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER,
 		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
 	};
+	char pool_name[RTE_MEMPOOL_NAMESIZE];
 	int ret = rte_eal_hotplug_add("vdev", port->name, port->args);
 
 	if (ret != 0)
 		return ret;
+	snprintf(pool_name, sizeof(pool_name), "%s_tx", port->name);
+	port->tx_pool = rte_mempool_lookup(pool_name);
 	if (rte_eth_dev_get_port_by_name(port->name, &port->id) != 0 ||
 	    rte_eth_dev_configure(port->id, 1, 1, &conf) != 0 ||
 	    rte_eth_rx_queue_setup(port->id, 0, 512, SOCKET_ID_ANY, NULL, victim_pool()) != 0 ||

@@ -36,6 +36,7 @@ struct victim_port {
 	char name[32];
 	const char *args;
 	struct rte_ether_addr mac;
+	struct rte_mempool *tx_pool;	/* over its own section; NULL without tx_pool= */
 	uint64_t received;
 	uint64_t sent;
 	uint64_t honest;	/* received from the honest neighbor, in order */
