@@ -234,7 +234,7 @@ enum ivshmem_return_mode {
  * 264    8  owner      beat         counts up once an interval while the owner lives
  * 272    4  owner      beat_ms      interval of the heartbeat, milliseconds, 1..1000
  * 276    4  owner      dir_gen      counts changes of the producer ends' directory
- * 280    4  owner      pool_cnt     buffers at the end that are no ring's: its mbufs are in them
+ * 280    4  owner      pool_cnt     buffers at the end, for its mbufs; 2^32 - 1 until it settled
  * 284  100  -          reserved2
  * 384    4  owner      conf_seq     odd while conf is being written
  * 388  124  -          reserved3
