@@ -79,12 +79,13 @@ def busy_with_another():
     lab.wait_until(lambda: b.do('hold 0 0 512') and b.do('held')['held'] == 100, 10, '100 frames')
     a.do_all(['use', f'dst {MACS[2]}'])
     c.send(f'recv 0 0 {BUSY} 500\n')
-    a.send(f'send 0 0 {BUSY} 1000\n')
+    a.send(f'send 0 0 {BUSY} 1000 1 1000\n')
     b.do('release')
     sent = a._reply('send', 60)['sent']
     free = a.do(f'mempool {POOL}')['free']      # at once: soon the queue counts as idle
     got = c._reply('recv', 60)
-    lab.check(free == COUNT, f'{free} of {COUNT} mbufs came home in {sent} frames')
+    lab.check(free == COUNT and sent == BUSY,
+              f'{free} of {COUNT} mbufs came home in {sent} frames')
     lab.check(got['got'] > 1000 and not got['bad'], f'{got}')
     pair.quit_all(a, b, c)
     region.remove()
