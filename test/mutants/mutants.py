@@ -208,8 +208,9 @@ MUTANTS = [
            'ivshmem_store32(&own->pool_cnt, pool_cnt);',
            'pmd:t_settle start_while_settling'),
     Mutant('middle_not_asked', 'ivshmem_settle.c',
-           'if (slot != own)\t/* it, or',
-           'if (slot != own && !dev->peers[slot].alive)\t/* it, or',
+           'clear = ivshmem_settle_others_are_clear(dev, slot) &&',
+           'clear = ((slot != own && dev->peers[slot].alive) ||\n'
+           '\t\t\t ivshmem_settle_others_are_clear(dev, slot)) &&',
            'pmd:t_settle middle_starts_anew_first'),
     Mutant('only_idle_queues', 'ivshmem_settle.c',
            'else if (idle || dest->ring.prod == dest->prod_seen) {',

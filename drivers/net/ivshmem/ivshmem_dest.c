@@ -87,7 +87,7 @@ ivshmem_dests_get(struct ivshmem_dev *dev, uint16_t queue, unsigned int socket)
 {
 	const uint32_t port_cnt = dev->layout.port_cnt;
 	const uint32_t cnt = ivshmem_flight_max(&dev->layout);
-	const uint32_t pool_cnt = dev->pool == NULL ? 0 : dev->pool->cnt;
+	const uint32_t pool_cnt = ivshmem_pool_cnt(dev->pool);
 	struct ivshmem_dest *dests = dev->dests[queue];
 	bool good = true;
 

@@ -158,7 +158,6 @@ static uint32_t
 ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uint64_t now_ms)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
-	const bool usable = dev->started && dev->admin_up && !dev->dead && !dev->settling;
 	uint32_t open = 0;
 	uint32_t *life = &dev->lives[peer->slot];
 	uint32_t changed;
@@ -172,7 +171,7 @@ ivshmem_link_look_at(struct rte_eth_dev *eth_dev, struct ivshmem_peer *peer, uin
 	ivshmem_mac_announced(dev, peer, changed);
 	/* also while the own section settles: both may take their 60 s, at the same time */
 	if (dev->started && !dev->dead && peer->running &&
-	    ivshmem_settle_port(eth_dev, peer->slot) && usable)
+	    ivshmem_settle_port(eth_dev, peer->slot) && dev->admin_up)
 		open = IVSHMEM_DEST_OPEN | (dev->zero_copy &&
 			(peer->conf.feat & IVSHMEM_FEAT_FOREIGN) != 0 ? IVSHMEM_DEST_FOREIGN : 0);
 	if (dev->started)

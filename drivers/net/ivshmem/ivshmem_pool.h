@@ -43,6 +43,13 @@ struct ivshmem_pool {
 	bool withheld;			/* M2: all mbufs are kept back */
 };
 
+/* 0 where there is no pool. */
+static inline uint32_t
+ivshmem_pool_cnt(const struct ivshmem_pool *pool)
+{
+	return pool == NULL ? 0 : pool->cnt;
+}
+
 /* Buffers that a pool may have at most: enough for the longest frame stay for each ring. */
 uint32_t ivshmem_pool_max(const struct ivshmem_layout *layout);
 

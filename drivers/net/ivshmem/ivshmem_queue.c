@@ -45,7 +45,7 @@ ivshmem_dest_share(struct ivshmem_dest *dest, const struct ivshmem_txq *txq, uin
 	const struct ivshmem_layout *layout = &txq->dev->layout;
 	const uint32_t other_cnt = layout->port_cnt - 1;
 	const uint32_t number = dest->slot < txq->slot ? dest->slot : dest->slot - 1;
-	const uint32_t pool_cnt = txq->pool == NULL ? 0 : txq->pool->cnt;
+	const uint32_t pool_cnt = ivshmem_pool_cnt(txq->pool);
 	const uint32_t share = (layout->buf_cnt - pool_cnt) / txq_cnt / other_cnt;
 
 	dest->buf_cnt = RTE_MIN(share, 2 * layout->ring_slots);	/* half may be lent */

@@ -60,14 +60,6 @@ ivshmem_settle_others_are_clear(const struct ivshmem_dev *dev, uint32_t source)
 	return true;
 }
 
-/* And the own one uses nothing of it. */
-static bool
-ivshmem_settle_is_clear(const struct ivshmem_dev *dev, uint32_t source)
-{
-	return (source == dev->port.slot || ivshmem_settle_own_is_clear(dev, source)) &&
-		ivshmem_settle_others_are_clear(dev, source);
-}
-
 static bool
 ivshmem_settle_is_overdue(struct ivshmem_dev *dev, const char *what, uint32_t slot,
 			  uint64_t since_ms)
@@ -81,12 +73,6 @@ ivshmem_settle_is_overdue(struct ivshmem_dev *dev, const char *what, uint32_t sl
 	return true;
 }
 
-static uint32_t
-ivshmem_settle_pool_cnt(const struct ivshmem_dev *dev)
-{
-	return dev->pool == NULL ? 0 : dev->pool->cnt;
-}
-
 /*
  * Own buffers that were out in an earlier life, with anybody: asked only when the queues share them
  * out in another way than then, so that a port can hold up no more than what goes to it; and by the
@@ -96,19 +82,18 @@ static void
 ivshmem_settle_own(struct ivshmem_dev *dev)
 {
 	const uint32_t own = dev->port.slot;
-	bool clear = ivshmem_settle_is_clear(dev, own);
+	bool clear = true;
 
+	/* each, or its last life, may have passed them on; a dead one to this port, too */
 	for (uint32_t slot = 0; clear && slot < dev->layout.port_cnt; slot++)
-		if (slot != own)	/* it, or its last life, may have passed them on */
-			clear = dev->peers[slot].alive ?
-				ivshmem_settle_others_are_clear(dev, slot) :
-				ivshmem_settle_is_clear(dev, slot);
+		clear = ivshmem_settle_others_are_clear(dev, slot) &&
+			(slot == own || dev->peers[slot].alive ||
+			 ivshmem_settle_own_is_clear(dev, slot));
 	if (clear || ivshmem_settle_is_overdue(dev, "in an earlier life of port", own,
 					       dev->settling_ms)) {
 		dev->settling = false;
 		if (!dev->dead)		/* else the section is another's */
-			ivshmem_store32(&dev->port.section->pool_cnt,
-					ivshmem_settle_pool_cnt(dev));
+			ivshmem_store32(&dev->port.section->pool_cnt, ivshmem_pool_cnt(dev->pool));
 		if (dev->pool != NULL)
 			ivshmem_pool_release(dev->pool);
 	}
@@ -131,7 +116,8 @@ ivshmem_settle_is_done(const struct ivshmem_dev *dev, uint32_t slot)
 	if (ivshmem_settle_is_gone(dev, slot))
 		return dev->layout.port_cnt == IVSHMEM_ABI_PORTS_MIN;
 	return ivshmem_port_is_clear(&dev->port, dev->port.slot, slot) &&
-		ivshmem_settle_is_clear(dev, slot);
+		ivshmem_settle_own_is_clear(dev, slot) &&
+		ivshmem_settle_others_are_clear(dev, slot);
 }
 
 /* Slots that were out with a port whose session ended. */
@@ -173,7 +159,7 @@ void
 ivshmem_settle_start(struct ivshmem_dev *dev, uint16_t txq_cnt_before)
 {
 	struct ivshmem_section_shm *own = dev->port.section;
-	const uint32_t pool_cnt = ivshmem_settle_pool_cnt(dev);
+	const uint32_t pool_cnt = ivshmem_pool_cnt(dev->pool);
 
 	dev->settling = txq_cnt_before != 0 && (txq_cnt_before != dev->data->nb_tx_queues ||
 						ivshmem_load32(&own->pool_cnt) != pool_cnt);
