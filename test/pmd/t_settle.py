@@ -15,12 +15,37 @@ import pair
 MACS = [f'02:00:00:00:00:0{slot + 1}' for slot in range(3)]
 POOL = 'net_ivshmem0_tx'
 COUNT = 512
+POOLED = [f'tx_pool={COUNT}']
 BEATS = 6       # far more than a port needs to look at the others
 BUSY = 2000000  # frames: many heartbeats
 
 
 def vdev(region, slot, *more):
     return region.vdev('zero_copy=1', f'port={slot}', f'mac={MACS[slot]}', *more)
+
+
+def segment(name, queues=1, pool=False):
+    """The region and its three ports, started; a has a Tx pool if asked for."""
+    region = pair.Region('64M', ports=3, queues=queues)
+    more = [POOLED if pool else [], [], []]
+    shells = [pair.Shell(f'{name}-{port}', vdev(region, slot, *more[slot])).up(queues)
+              for slot, port in enumerate('abc')]
+    shells[0].link('up')
+    return region, *shells
+
+
+def killed(old, name, *devargs):
+    """kill -9; returns the port's next life."""
+    os.kill(old.pid, signal.SIGKILL)
+    old.kill()
+    return pair.Shell(name, vdev(*devargs)).up()
+
+
+def end(region, *shells):
+    lab.check(not shells[0].do('xstats 0')['reclaims'],
+              'used again after a time, not when given back')
+    pair.quit_all(*shells)
+    region.remove()
 
 
 def look(*shells):
@@ -32,10 +57,7 @@ def look(*shells):
 def start_while_settling():
     """A port waits for what b keeps of two Tx queues before it shares its buffers out for one, also
     when it is stopped and started meanwhile."""
-    region = pair.Region('64M', ports=3, queues=2)
-    a, b, c = (pair.Shell(f'start-{name}', vdev(region, slot)).up(2)
-               for slot, name in enumerate('abc'))
-    a.link('up')
+    region, a, b, c = segment('start', queues=2)
     a.do(f'dst {MACS[1]}')
     for queue in range(2):
         a.meet(b, queue, queue)
@@ -59,18 +81,13 @@ def start_while_settling():
         a.do('send 0 0 64 1000 1 1')
         return c.do('recv 0 0 256 20')['got'] >= 64
     lab.wait_until(served, 30, 'frames to c')
-    lab.check(not a.do('xstats 0')['reclaims'], 'used again after a time, not when given back')
-    pair.quit_all(a, b, c)
-    region.remove()
+    end(region, a, b, c)
 
 
 def busy_with_another():
     """What b gives back comes home while a's only Tx queue has its hands full with c."""
-    region = pair.Region('64M', ports=3, queues=1)
-    a, b, c = (pair.Shell(f'busy-{name}', vdev(region, slot, *more)).up()
-               for slot, name, more in ((0, 'a', [f'tx_pool={COUNT}']), (1, 'b', []), (2, 'c', [])))
-    a.link('up')
-    a.do_all([f'dst {MACS[2]}'])
+    region, a, b, c = segment('busy', pool=True)
+    a.do(f'dst {MACS[2]}')
     a.meet(c)
     a.do(f'dst {MACS[1]}')
     a.meet(b)
@@ -87,16 +104,12 @@ def busy_with_another():
     lab.check(free == COUNT and sent == BUSY,
               f'{free} of {COUNT} mbufs came home in {sent} frames')
     lab.check(got['got'] > 1000 and not got['bad'], f'{got}')
-    pair.quit_all(a, b, c)
-    region.remove()
+    end(region, a, b, c)
 
 
 def middle_starts_anew_first():
     """b passed mbufs of a's pool on to c, which keeps them. b dies and comes back, then a."""
-    region = pair.Region('64M', ports=3, queues=1)
-    a, b, c = (pair.Shell(f'middle-{name}', vdev(region, slot, *more)).up()
-               for slot, name, more in ((0, 'a', [f'tx_pool={COUNT}']), (1, 'b', []), (2, 'c', [])))
-    a.link('up')
+    region, a, b, c = segment('middle', pool=True)
     a.do(f'dst {MACS[1]}')
     a.meet(b)
     a.do(f'use {POOL}')
@@ -112,18 +125,11 @@ def middle_starts_anew_first():
         return held >= 50
     lab.wait_until(kept, 20, '50 frames of the pool that c keeps')
     before = c.do('held')
-    for name, slot, more in ('b', 1, []), ('a', 0, [f'tx_pool={COUNT}']):
-        old = b if name == 'b' else a
-        os.kill(old.pid, signal.SIGKILL)
-        old.kill()
-        new = pair.Shell(f'middle-{name}2', vdev(region, slot, *more)).up()
-        if name == 'b':
-            b = new
-            b.link('up')
-            region.wait_for_beats(2, 3)
-            look(b, c)
-        else:
-            a = new
+    b = killed(b, 'middle-b2', region, 1)
+    b.link('up')
+    region.wait_for_beats(2, 3)
+    look(b, c)
+    a = killed(a, 'middle-a2', region, 0, *POOLED)
     for _ in range(BEATS):
         region.wait_for_beats(0, 3)
         look(a, b, c)
@@ -133,9 +139,7 @@ def middle_starts_anew_first():
     c.do('release')
     lab.wait_until(lambda: look(a, b, c) or a.do(f'mempool {POOL}')['free'] == COUNT, 30,
                    f'{COUNT} mbufs in {POOL}')
-    lab.check(not a.do('xstats 0')['reclaims'], 'used again after a time, not when given back')
-    pair.quit_all(a, b, c)
-    region.remove()
+    end(region, a, b, c)
 
 
 lab.main(start_while_settling, busy_with_another, middle_starts_anew_first)
