@@ -115,14 +115,13 @@ fuzz_value(struct fuzz_input *in, uint64_t now)
 
 static struct pollfd fuzz_fds[FUZZ_FDS];
 
-/* The first that is open and was not when the first input ran, or -1. */
+/* The first from fd on that is open and was not when the first input ran, or -1. */
 static inline int
-fuzz_fds_leaked(void)
+fuzz_fds_open(int fd)
 {
-	poll(fuzz_fds, FUZZ_FDS, 0);
-	for (int i = 0; i < FUZZ_FDS; i++)
-		if (fuzz_fds[i].fd >= 0 && (fuzz_fds[i].revents & POLLNVAL) == 0)
-			return fuzz_fds[i].fd;
+	for (; fd < FUZZ_FDS; fd++)
+		if (fuzz_fds[fd].fd >= 0 && (fuzz_fds[fd].revents & POLLNVAL) == 0)
+			return fd;
 	return -1;
 }
 
@@ -134,7 +133,8 @@ fuzz_fds_note(void)
 		return;
 	for (int i = 0; i < FUZZ_FDS; i++)
 		fuzz_fds[i].fd = i;
-	for (int fd = fuzz_fds_leaked(); fd >= 0; fd = fuzz_fds_leaked())
+	poll(fuzz_fds, FUZZ_FDS, 0);
+	for (int fd = fuzz_fds_open(0); fd >= 0; fd = fuzz_fds_open(fd + 1))
 		fuzz_fds[fd].fd = -1;
 }
 
@@ -146,7 +146,8 @@ fuzz_fds_check(void)
 	char name[64];
 	char what[256] = "";
 
-	for (int fd = fuzz_fds_leaked(); fd >= 0; fd = fuzz_fds_leaked()) {
+	poll(fuzz_fds, FUZZ_FDS, 0);
+	for (int fd = fuzz_fds_open(0); fd >= 0; fd = fuzz_fds_open(fd + 1)) {
 		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 		(void)!readlink(name, what, sizeof(what) - 1);
 		FUZZ_CHECK(fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode),
