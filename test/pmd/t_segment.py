@@ -254,22 +254,26 @@ def full_wait():
 
 def round_robin():
     """Ten sources into one: each burst begins at the source after the last one served."""
-    seg = Segment('ten', 11, size='128M').meet()
-    seg.shell.do(f'dst {seg.macs[0]}')
-    seqs = {}
-    for source in range(1, 11):
-        reply = seg.shell.do(f'send {source} 0 64 64')
-        lab.check(reply['sent'] == 64, f'port {source}: {reply}')
-        seqs[source] = reply['first']
-    served = []
-    for _ in range(20):
-        reply = seg.shell.do('recv 0 0 32 1000')
-        lab.check(reply['got'] == 32 and not reply['bad'] and not reply['gaps'], f'{reply}')
-        served.append(next(s for s, first in seqs.items() if first <= reply['first'] < first + 64))
-    lab.check(served[:10] == served[10:] and len(set(served[:10])) == 10,
-              f'bursts came from ports {served}')
-    lab.check(seg.shell.do('recv 0 0 1 20')['got'] == 0, 'more than was sent')
-    seg.end()
+    for name, more in (('ten', ''), ('ten-lent', 'zero_copy=1')):
+        seg = Segment(name, 11, size='128M', more=more).meet()
+        seg.shell.do(f'dst {seg.macs[0]}')
+        seqs = {}
+        for source in range(1, 11):
+            reply = seg.shell.do(f'send {source} 0 64 512')
+            lab.check(reply['sent'] == 64, f'port {source}: {reply}')
+            seqs[source] = reply['first']
+        served = []
+        for _ in range(20):
+            reply = seg.shell.do('recv 0 0 32 1000')
+            lab.check(reply['got'] == 32 and not reply['bad'] and not reply['gaps'], f'{reply}')
+            served.append(next(s for s, first in seqs.items()
+                               if first <= reply['first'] < first + 64))
+        lab.check(served[:10] == served[10:] and len(set(served[:10])) == 10,
+                  f'{name}: bursts came from ports {served}')
+        lab.check(seg.shell.do('recv 0 0 1 20')['got'] == 0, 'more than was sent')
+        lent = seg.xstats(0)['rx_lent']
+        lab.check(lent == (640 if more else 0), f'{name}: {lent} frames were lent')
+        seg.end()
 
 
 def ports_come_and_go():
