@@ -234,6 +234,21 @@ ivshmem_handover_give(struct ivshmem_server *server)
 	return strcmp(line, "ready") == 0 ? 0 : -EPROTO;
 }
 
+/* The other side died in the last moment: make again what was removed for it (H2). */
+static void
+ivshmem_handover_keep(struct ivshmem_server *server)
+{
+	const char *path = server->options->pid_file;
+	struct ivshmem_fault fault;
+
+	ivshmem_handover_listen(server);
+	if (path == NULL)
+		return;
+	server->pid_fd = ivshmem_pid_file_open(path, &fault);
+	if (server->pid_fd < 0)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "--pid-file %s: %s", path, fault.text);
+}
+
 void
 ivshmem_handover_hear(struct ivshmem_server *server)
 {
@@ -255,7 +270,7 @@ ivshmem_handover_hear(struct ivshmem_server *server)
 	} else {
 		ivshmem_log(IVSHMEM_LOG_INFO, "not handed over, going on: %s", strerror(-ret));
 		if (server->control.fd < 0)
-			ivshmem_handover_listen(server);
+			ivshmem_handover_keep(server);
 	}
 	ivshmem_handover_hang_up(server);
 }

@@ -187,6 +187,32 @@ def strangers_on_the_control_socket():
     idle.close()
 
 
+def the_new_one_dies_when_it_is_ready():
+    """Its "ready" is read when it is gone: the server goes on, and has its names again."""
+    place = lab.private_dir()
+    server = lab.Server('-n', 1, '-p', place / 'pid')
+    clients = group(server.socket, 2, 1)
+    before = table(clients[0], 2)
+    fds = lab.fd_count(server.pid)
+    sock = asker(server)
+    sock.send(b'take 1')
+    while not sock.recv(256).startswith(b'end '):
+        pass
+    server.proc.send_signal(signal.SIGSTOP)
+    sock.send(b'ready')
+    sock.close()
+    server.proc.send_signal(signal.SIGCONT)
+    server.expect('not handed over, going on: Broken pipe')
+    lab.wait_until(lambda: (place / 'pid').exists(), BOUND, 'the pid file')
+    untouched(clients, before)
+    lab.check((place / 'pid').read_text() == f'{server.pid}\n', 'pid file')
+    lab.check(lab.fd_count(server.pid) == fds, f'{lab.fd_count(server.pid)} fds, {fds} before')
+    new = heir(server.socket, '-p', place / 'pid')
+    relieved(server, new)
+    untouched(clients, before)
+    lab.check((place / 'pid').read_text() == f'{new.pid}\n', 'pid file of the new one')
+
+
 def only_root_and_the_same_user_may():
     if os.geteuid() != 0:
         lab.skip('needs root, to be another user')
@@ -282,5 +308,5 @@ def the_new_one_dies_on_the_way():
 lab.main(clients_notice_nothing, messages_go_on_where_they_stopped,
          hostile_clients_stay_so, a_named_region, what_does_not_fit_is_refused,
          nobody_to_take_over_from, strangers_on_the_control_socket,
-         only_root_and_the_same_user_may, the_new_one_may_open_too_few_files,
-         with_neither_ports_run_on, the_new_one_dies_on_the_way)
+         the_new_one_dies_when_it_is_ready, only_root_and_the_same_user_may,
+         the_new_one_may_open_too_few_files, with_neither_ports_run_on, the_new_one_dies_on_the_way)
