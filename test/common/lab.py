@@ -207,7 +207,7 @@ class Process:
         try:
             return self.proc.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self.end()
             raise Failure(f'{self.name} did not end within {seconds} s\n{self.tail()}')
 
     def stop(self, seconds=10, number=signal.SIGTERM):
@@ -216,6 +216,14 @@ class Process:
         return self.wait(seconds)
 
     def kill(self):
+        """kill -9, on purpose; one that has ended by itself until then is a failure."""
+        self.end()
+        status = self.proc.returncode
+        check(status == -signal.SIGKILL, f'{self.name} ended with status {status} before '
+              f'it was killed\n{self.tail()}')
+
+    def end(self):
+        """Whatever state it is in."""
         if self.running():
             self.proc.kill()
         self.proc.wait(30)
@@ -223,7 +231,7 @@ class Process:
 
 def kill_children():
     for child in _children:
-        child.kill()
+        child.end()
         child.proc.stdin.close()
     _children.clear()
 

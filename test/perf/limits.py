@@ -57,7 +57,7 @@ def first_id():
         lab.check(first == 0, f'the first id is {first}')
         lab.check(process.stop() == 0, 'the server did not end well\n' + process.tail())
     finally:
-        process.kill()
+        process.end()
     return spent
 
 

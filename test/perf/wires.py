@@ -99,7 +99,7 @@ class Ivshmem(Wire):
 
     def close(self):
         if self.server:
-            self.server.kill()
+            self.server.end()
         if self.file and self.file.exists():
             self.file.unlink()
 

@@ -11,7 +11,6 @@ is copied at all. And two ports that send everything back to each other, one of 
 --long: more seeds, more deaths.
 """
 
-import os
 import random
 import signal
 import time
@@ -73,7 +72,6 @@ class Chain:
         self.b.send(f'forward 0 {MACS[2]} {SLICE_MS}\n')
         # no assertion hangs on this: it is where in the traffic the death falls
         time.sleep(self.random.uniform(0, SLICE_MS / 1000))
-        os.kill(process.pid, signal.SIGKILL)
         process.kill()
         if victim != 'b':
             self.b._reply('forward', 20)
@@ -167,19 +165,40 @@ class Echo:
             return min(shell._reply('forward', 20)['forwarded'] for shell in self.shells) >= 1000
         lab.wait_until(around, 20, 'frames that go around')
 
+    def comes_home(self):
+        """Each takes what still goes around, whole, then what the other one sends; no mbuf lacks."""
+        def home():
+            for shell in self.shells:
+                reply = shell.do('recv 0 0 64 1')
+                lab.check(not reply['bad'], f'frames that are not as they were sent: {reply}')
+            memory = [shell.do('memory') for shell in self.shells]
+            return all(one['mbufs'] == one['of'] for one in memory)
+        lab.wait_until(home, 20, 'all mbufs of both')
+        for sender, receiver in (self.shells, self.shells[::-1]):
+            sent = sender.do('send 0 0 64 1518')
+            reply = receiver.do('recv 0 0 64 1000')
+            lab.check(sent['sent'] == reply['got'] == 64 and not reply['bad'] and
+                      not reply['gaps'] and reply['first'] == sent['first'], f'{sent}, {reply}')
+        lab.wait_until(home, 20, 'all mbufs of both, again')
+
 
 def echo(name, ports):
     bench = Echo(name, ports)
+    files = lab.fd_count(bench.shells[0].pid)
     for _ in range(5 if lab.LONG else 1):
         bench.passes()
         bench.goes()
-        os.kill(bench.shells[1].pid, signal.SIGKILL)
         bench.shells[1].kill()
         bench.shells[0]._reply('forward', 20)
         bench.shells[1] = bench.start(1)
     bench.passes()
+    bench.comes_home()
+    now = lab.fd_count(bench.shells[0].pid)
+    lab.check(now == files, f'{now} files, {files} before')
     found = bench.shells[0].do('xstats 0')
     lab.check(not found['tx_bad_cookies'] and not found['reclaims'], f'{found}')
+    for shell in bench.shells:
+        shell.quit()
     bench.region.remove()
 
 
@@ -214,7 +233,6 @@ def what_came_home_is_not_reused():
     before = a.do('held')
     lab.check(before['held'] >= 32 and not before['bad'] and before['sum'], f'{before}')
     comes_back(4000, 'recv 0 0 64 1')
-    os.kill(bench.shells[1].pid, signal.SIGKILL)
     bench.shells[1].kill()
     b = bench.shells[1] = bench.start(1)
     took = 0
