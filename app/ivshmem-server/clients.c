@@ -27,10 +27,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "ivshmem_atomic.h"
 
+#include "bound.h"
 #include "clients.h"
 #include "limits.h"
 #include "log.h"
@@ -205,7 +205,7 @@ ivshmem_client_detach(struct ivshmem_server *server, struct ivshmem_peer *peer)
 	ivshmem_clients_note_change(server, false);
 	/* close() would not do it: the service manager has the connection open, too */
 	ivshmem_server_watch(server, EPOLL_CTL_DEL, peer->fd, peer->slot, 0);
-	shutdown(peer->fd, SHUT_RDWR);
+	ivshmem_peer_hang_up(peer);
 	if (server->keep) {
 		ivshmem_legacy_name_client(name, peer->slot, peer->life);
 		ivshmem_notify_drop(name);
@@ -323,7 +323,7 @@ ivshmem_clients_attach(struct ivshmem_server *server, int fd)
 	int ret;
 
 	if (peer == NULL) {
-		close(fd);
+		ivshmem_bound_close(fd);
 		return;
 	}
 	ivshmem_clients_note_change(server, true);
@@ -359,7 +359,7 @@ ivshmem_clients_tick(struct ivshmem_server *server)
 		peer = server->slots.slot[slot].peer;
 		if (peer == NULL)
 			continue;
-		if (peer->starved)
+		if (peer->starved || peer->waits)	/* EPOLLOUT says "half empty" */
 			ivshmem_client_pump(server, peer);
 		if (peer->waits && now > peer->progress_ms && now - peer->progress_ms >= limit_ms)
 			ivshmem_peer_end(peer, IVSHMEM_SLOT_DROPPED, ETIMEDOUT);

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bound.h"
 #include "listen.h"
 
 #define IVSHMEM_BACKLOG		128
@@ -221,6 +222,6 @@ ivshmem_listen_close(struct ivshmem_listen *listener)
 	if (listener->ino != 0 && lstat(listener->path, &st) == 0 &&
 	    st.st_dev == listener->dev && st.st_ino == listener->ino)
 		unlink(listener->path);
-	close(listener->fd);
+	ivshmem_bound_close(listener->fd);	/* with those whom nobody accepted */
 	listener->fd = -1;
 }

@@ -52,7 +52,7 @@ ivshmem_interrupt(int number)
 
 /*
  * SIGTERM and SIGINT are read where they can be answered; see also ivshmem_memory_reserve().
- * SIGALRM interrupts what blocks; see ivshmem_slots_ring_others().
+ * SIGALRM interrupts what blocks; see bound.h.
  */
 static void
 ivshmem_block_signals(void)

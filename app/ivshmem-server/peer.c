@@ -11,7 +11,8 @@
  *  C2. Nothing here blocks: a client that does not read harms itself only.
  *  C3. A message is 8 bytes in one sendmsg(); the kernel takes all or nothing of it.
  * Threads: one.
- * Trust: clients have nothing to say. Any byte from one is the end of it.
+ * Trust: clients have nothing to say. Any byte from one is the end of it. Files that come along are
+ *      closed by whoever drops the bytes, and that may take as long as the client likes: bound.h.
  */
 
 #include <endian.h>
@@ -19,11 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "ivshmem_atomic.h"
 #include "ivshmem_proto.h"
 
+#include "bound.h"
 #include "fdmsg.h"
 #include "peer.h"
 #include "state.h"
@@ -40,6 +41,7 @@ struct ivshmem_peer *
 ivshmem_peer_create(int fd, uint32_t slot, uint32_t id, uint32_t port_cnt)
 {
 	struct ivshmem_peer *peer = calloc(1, sizeof(*peer));
+	const int inlined = 1;
 
 	if (peer == NULL)
 		return NULL;
@@ -50,6 +52,8 @@ ivshmem_peer_create(int fd, uint32_t slot, uint32_t id, uint32_t port_cnt)
 		ivshmem_peer_destroy(peer);
 		return NULL;
 	}
+	/* a byte out of band is one, too */
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &inlined, sizeof(inlined));
 	peer->fd = fd;
 	peer->slot = slot;
 	peer->id = id;
@@ -90,7 +94,7 @@ ivshmem_peer_destroy(struct ivshmem_peer *peer)
 	if (peer == NULL)
 		return;
 	if (peer->fd >= 0)
-		close(peer->fd);
+		ivshmem_bound_close(peer->fd);
 	free(peer->queue);
 	free(peer->told);
 	free(peer);
@@ -237,15 +241,33 @@ ivshmem_peer_listen(struct ivshmem_peer *peer)
 {
 	char byte;
 	ssize_t len;
+	int error;
 
+	ivshmem_bound_begin();
 	do {
 		len = recv(peer->fd, &byte, sizeof(byte), MSG_DONTWAIT);
 	} while (len < 0 && errno == EINTR);
+	error = errno;
+	ivshmem_bound_end();
 	if (len == 0)
 		return -EPIPE;
 	if (len > 0)
 		return -EPROTO;
-	return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	return error == EAGAIN || error == EWOULDBLOCK ? 0 : -error;
+}
+
+void
+ivshmem_peer_hang_up(const struct ivshmem_peer *peer)
+{
+	char bytes[256];
+	ssize_t len;
+
+	shutdown(peer->fd, SHUT_RDWR);
+	ivshmem_bound_begin();
+	do {
+		len = recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	} while (len > 0 || (len < 0 && errno == EINTR));
+	ivshmem_bound_end();
 }
 
 void

@@ -82,6 +82,12 @@ int ivshmem_peer_flush(struct ivshmem_peer *peer, const struct ivshmem_slots *sl
  */
 int ivshmem_peer_listen(struct ivshmem_peer *peer);
 
+/*
+ * End the connection, which others may have open, too, and throw away what the client has sent: who
+ * closes it last, maybe the service manager, would have to close the files that came along.
+ */
+void ivshmem_peer_hang_up(const struct ivshmem_peer *peer);
+
 /* Note that the peer is to be detached; the first reason stays. */
 void ivshmem_peer_end(struct ivshmem_peer *peer, enum ivshmem_slot_state state, uint32_t cause);
 

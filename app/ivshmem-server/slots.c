@@ -24,7 +24,7 @@
  * cnt ids are slots as well, and only they are ports and have a row in the table.
  * Threads: one.
  * Trust: a client may have filled its eventfd and made it blocking; it is only written to when that
- *      should not block, and one that was filled just then for IVSHMEM_RING_BOUND_US at most.
+ *      should not block, and one that was filled just then within a bound.
  */
 
 #include <errno.h>
@@ -33,16 +33,14 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "ivshmem_atomic.h"
 #include "ivshmem_proto.h"
 
+#include "bound.h"
 #include "slots.h"
 #include "state.h"
-
-#define IVSHMEM_RING_BOUND_US	10000
 
 int
 ivshmem_slots_restore(struct ivshmem_slots *slots, void *base, const struct ivshmem_layout *layout,
@@ -223,34 +221,36 @@ ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t slot, enum ivshmem_sl
 		ivshmem_slot_close_fds(&slots->slot[slot], slots->vectors);
 }
 
-/* A write that blocks ends with EINTR then: SIGALRM has a handler. 0 = no bound. */
-static void
-ivshmem_slots_bound(suseconds_t us)
+/* Whether a write to the eventfd would not block: full means that there is a ring to come anyway. */
+static bool
+ivshmem_slots_can_ring(int fd)
 {
-	const struct itimerval bound = { .it_value.tv_usec = us, .it_interval.tv_usec = us };
+	struct pollfd can = { .fd = fd, .events = POLLOUT };
+	int cnt;
 
-	setitimer(ITIMER_REAL, &bound, NULL);
+	do {
+		cnt = poll(&can, 1, 0);
+	} while (cnt < 0 && errno == EINTR);
+	return cnt == 1 && (can.revents & POLLOUT) != 0;
 }
 
 void
 ivshmem_slots_ring_others(const struct ivshmem_slots *slots, uint32_t slot)
 {
 	const uint64_t one = 1;
-	struct pollfd can;
+	int fd;
 
 	if (slots->count_up)
 		return;		/* to these clients vector 0 is one of their own */
-	ivshmem_slots_bound(IVSHMEM_RING_BOUND_US);
+	ivshmem_bound_begin();
 	for (uint32_t other = 0; other < slots->cnt; other++) {
 		if (other == slot || slots->slot[other].peer == NULL)
 			continue;
-		can = (struct pollfd){ .fd = slots->slot[other].fds[0], .events = POLLOUT };
-		if (poll(&can, 1, 0) != 1 || (can.revents & POLLOUT) == 0)
-			continue;	/* full: the peer has a ring to come anyway */
-		if (write(can.fd, &one, sizeof(one)) != sizeof(one))
-			continue;
+		fd = slots->slot[other].fds[0];
+		if (ivshmem_slots_can_ring(fd) && write(fd, &one, sizeof(one)) != sizeof(one))
+			continue;	/* it was filled just now */
 	}
-	ivshmem_slots_bound(0);
+	ivshmem_bound_end();
 }
 
 bool

@@ -6,6 +6,7 @@ Every wait is bounded; an expectation that fails is a lab.Failure.
 """
 
 import array
+import contextlib
 import mmap
 import os
 import re
@@ -35,6 +36,28 @@ def eventfd_id(fd):
     """The kernel's number of the eventfd object, the same for every fd of it."""
     with open(f'/proc/self/fdinfo/{fd}') as file:
         return int(re.search(r'eventfd-id:\s*(\d+)', file.read()).group(1))
+
+
+_readers = []
+
+
+@contextlib.contextmanager
+def lasting():
+    """A file whose last close() takes an hour: TCP that nobody reads, with SO_LINGER. In the end
+    it is closed here: then somebody else has to have it, stopped, or this process takes an hour."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        file = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+    file.setblocking(False)
+    try:
+        while True:
+            file.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    file.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 3600))
+    _readers.append(other)      # it would be over if this end was closed
+    yield file.fileno()
+    file.close()
 
 
 class Region:

@@ -7,10 +7,12 @@ import errno
 import os
 import resource
 import shutil
+import signal
+import socket
 import time
 
 import lab
-from client import Client, wait_state, LIVE, LEFT, DROPPED, BOUND
+from client import Client, lasting, wait_state, LIVE, LEFT, DROPPED, BOUND
 
 
 def garbage_drops_only_its_sender():
@@ -25,8 +27,49 @@ def garbage_drops_only_its_sender():
     Client(server.socket).handshake(2, [0])
 
 
+def a_byte_out_of_band_is_one():
+    server = lab.Server('-n', 1)
+    good = Client(server.socket).handshake(1, [])
+    bad = Client(server.socket).handshake(1, [0])
+    bad.sock.send(b'x', socket.MSG_OOB)
+    lab.check(bad.closed(), 'the sender is still connected')
+    wait_state(good.region, 1, DROPPED)
+
+
+def files_that_last_to_close():
+    """Who sends along what takes an hour to close: to be read, behind a byte, and when refused."""
+    server = lab.Server('-n', 1)
+    good = Client(server.socket).handshake(1, [])
+    for first in (b'', b'x'):
+        bad = Client(server.socket).handshake(1, [0])
+        with lasting() as file:
+            server.proc.send_signal(signal.SIGSTOP)
+            bad.sock.send(first)
+            socket.send_fds(bad.sock, [b'x'], [file])
+        server.proc.send_signal(signal.SIGCONT)
+        lab.check(bad.closed(), 'the sender is still connected')
+        wait_state(good.region, 1, DROPPED)
+    other = Client(server.socket).handshake(1, [0])
+    server.proc.send_signal(signal.SIGSTOP)
+    refused = socket.socket(socket.AF_UNIX)
+    refused.connect(str(server.socket))
+    with lasting() as file:
+        socket.send_fds(refused, [b'x'], [file])
+    server.proc.send_signal(signal.SIGCONT)
+    server.expect('refused .*all 2 ports are taken')
+    other.close()
+    wait_state(good.region, 1, LEFT)
+    server.proc.send_signal(signal.SIGSTOP)
+    waits = socket.socket(socket.AF_UNIX)   # is never accepted: the server is told to end first
+    waits.connect(str(server.socket))
+    with lasting() as file:
+        socket.send_fds(waits, [b'x'], [file])
+    server.proc.send_signal(signal.SIGTERM)
+    server.proc.send_signal(signal.SIGCONT)
+    lab.check(server.wait() == 0, 'exit status')
+
+
 def half_closed_is_closed():
-    import socket
     server = lab.Server('-n', 1)
     good = Client(server.socket).handshake(1, [])
     half = Client(server.socket).handshake(1, [0])
@@ -72,6 +115,20 @@ def late_reader_gets_everything():
     late.handshake(64, [])
     lab.check([late.vectors(64) for _ in clients] == list(range(1, 16)), 'order of ids')
     lab.check(late.silent(), 'more than everything')
+
+
+def steady_reader_is_not_given_up():
+    """The kernel calls a socket writable when it is half empty: that takes this one much longer
+    than its patience lasts, but it reads."""
+    server = lab.Server('--ports', 16, '-n', 64, '--client-timeout', 4)
+    reader = Client(server.socket)
+    server.expect('attach id=0 ')
+    clients = [Client(server.socket).handshake(64, list(range(n))) for n in range(1, 16)]
+    reader.greet()
+    for _ in range(16):     # the kernel's half are 209
+        lab.check(reader.message() is not None, 'its connection ended')
+        time.sleep(0.5)
+    lab.check(clients[0].region.slot(0)[0][1] == LIVE, 'it was given up')
 
 
 def too_many_fds_in_flight():
@@ -192,7 +249,8 @@ def a_thousand_clients_leak_nothing():
     lab.check(server.stop() == 0, 'exit status')
 
 
-lab.main(garbage_drops_only_its_sender, half_closed_is_closed, slow_client_harms_only_itself,
-         late_reader_gets_everything, too_many_fds_in_flight, ports_exhausted,
+lab.main(garbage_drops_only_its_sender, a_byte_out_of_band_is_one, files_that_last_to_close,
+         half_closed_is_closed, slow_client_harms_only_itself, late_reader_gets_everything,
+         steady_reader_is_not_given_up, too_many_fds_in_flight, ports_exhausted,
          no_fd_to_accept_with, no_fd_for_a_newcomers_vectors, no_file_left_in_the_system,
          a_thousand_clients_leak_nothing)
