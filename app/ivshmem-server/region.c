@@ -62,7 +62,7 @@ ivshmem_path_remove(struct ivshmem_region *region)
 	region->created = false;
 }
 
-/* R1: a second opening, of the same file, locked. */
+/* R1: a second opening, of the same file, locked. If it is another server's it was not made here. */
 static int
 ivshmem_region_lock(struct ivshmem_region *region, struct ivshmem_fault *fault)
 {
@@ -73,11 +73,15 @@ ivshmem_region_lock(struct ivshmem_region *region, struct ivshmem_fault *fault)
 	if (region->lock_fd < 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
 	if (fstat(region->fd, &mine) != 0 || fstat(region->lock_fd, &again) != 0 ||
-	    mine.st_dev != again.st_dev || mine.st_ino != again.st_ino)
+	    mine.st_dev != again.st_dev || mine.st_ino != again.st_ino) {
+		region->created = false;
 		return IVSHMEM_FAULT(fault, -EAGAIN, "somebody replaced it just now; try again");
-	if (flock(region->lock_fd, LOCK_EX | LOCK_NB) != 0)
+	}
+	if (flock(region->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		region->created = false;
 		return IVSHMEM_FAULT(fault, -EBUSY, "another ivshmem-server uses it; stop that one"
 				     " or take another name");
+	}
 	return 0;
 }
 
@@ -109,10 +113,7 @@ ivshmem_region_open_named(struct ivshmem_region *region, struct ivshmem_fault *f
 	}
 	if (region->fd < 0)
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
-	ret = ivshmem_region_lock(region, fault);
-	if (ret == -EBUSY || ret == -EAGAIN)	/* another server was faster: it is that one's */
-		region->created = false;
-	return ret;
+	return ivshmem_region_lock(region, fault);
 }
 
 static int
