@@ -20,6 +20,8 @@
 
 /* File descriptors that are neither eventfds nor connections, generously. */
 #define IVSHMEM_FDS_OWN	32u
+/* execve(2) takes a string of the environment of 32 pages of 4 KiB, its end included. */
+#define IVSHMEM_NAMES_MAX	(32u * 4096u - sizeof("LISTEN_FDNAMES="))
 
 int
 ivshmem_limits_raise(uint32_t ports, uint32_t vectors, struct ivshmem_fault *fault)
@@ -37,6 +39,35 @@ ivshmem_limits_raise(uint32_t ports, uint32_t vectors, struct ivshmem_fault *fau
 	return IVSHMEM_FAULT(fault, -EMFILE, "--ports %" PRIu32 " with --vectors %" PRIu32
 		" need %" PRIu64 " open files, the hard limit (ulimit -Hn) is %" PRIu64
 		"; take fewer or raise the limit", ports, vectors, need, (uint64_t)limit.rlim_max);
+}
+
+/* Digits of all numbers below cnt together. */
+static uint64_t
+ivshmem_limits_digits(uint32_t cnt)
+{
+	uint64_t digits = cnt;
+
+	for (uint32_t more = 10; more < cnt; more *= 10)
+		digits += cnt - more;
+	return digits;
+}
+
+/* "vSLOT.VECTOR:" each, "cSLOT.LIFE:" with the longest life, and four more; see legacy.h. */
+int
+ivshmem_limits_names(uint32_t ports, uint32_t vectors, struct ivshmem_fault *fault)
+{
+	const uint64_t eventfds = (ivshmem_limits_digits(ports) + 3 * ports) * vectors +
+		ivshmem_limits_digits(vectors) * ports;
+	const uint64_t clients = ivshmem_limits_digits(ports) + 3 * ports +
+		(sizeof("4294967295") - 1) * ports;
+	const uint64_t need = eventfds + clients + sizeof("state:memory:lock:listen");
+
+	if (need <= IVSHMEM_NAMES_MAX)
+		return 0;
+	return IVSHMEM_FAULT(fault, -E2BIG, "--fd-store with --ports %" PRIu32 " and --vectors %"
+		PRIu32 " needs names of %" PRIu64 " bytes, a service manager can hand over %zu"
+		"; take fewer, or leave --fd-store away", ports, vectors, need,
+		(size_t)IVSHMEM_NAMES_MAX);
 }
 
 int

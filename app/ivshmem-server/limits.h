@@ -22,4 +22,10 @@ int ivshmem_limits_raise(uint32_t ports, uint32_t vectors, struct ivshmem_fault 
 /* Why no fd could be made: for EMFILE and ENFILE with limit and remedy. Returns -error. */
 int ivshmem_limits_explain(int error, struct ivshmem_fault *fault);
 
+/*
+ * A service manager hands over the names of all files in one string, LISTEN_FDNAMES: whether that
+ * can be as long. Returns 0 or -E2BIG.
+ */
+int ivshmem_limits_names(uint32_t ports, uint32_t vectors, struct ivshmem_fault *fault);
+
 #endif /* IVSHMEM_SERVER_LIMITS_H */

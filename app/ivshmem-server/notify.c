@@ -93,12 +93,12 @@ ivshmem_notify_can(void)
 
 /* FDPOLL=0: what becomes of a file is ours to see. */
 int
-ivshmem_notify_keep(const char *name, int fd)
+ivshmem_notify_keep(const char *name, int fd, bool wait)
 {
 	char text[IVSHMEM_LEGACY_NAME_MAX + 32];
 
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
-	return ivshmem_notify_send(text, fd, 0);
+	return ivshmem_notify_send(text, fd, wait ? 0 : MSG_DONTWAIT);
 }
 
 void

@@ -20,8 +20,8 @@ void ivshmem_notify(const char *state);
 /* Whether there is a service manager. */
 bool ivshmem_notify_can(void);
 
-/* Ask it to keep a file under that name. Returns 0 or -errno. */
-int ivshmem_notify_keep(const char *name, int fd);
+/* Ask it to keep a file under that name; wait: for 5 seconds if it is slow. Returns 0, -errno. */
+int ivshmem_notify_keep(const char *name, int fd, bool wait);
 
 /* Ask it to keep no file of that name any more. */
 void ivshmem_notify_drop(const char *name);

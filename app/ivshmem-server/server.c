@@ -9,7 +9,8 @@
  * connection                   clients.c
  * end of file, data, room      clients.c
  * no fd for a connection       none is accepted until the next second
- * a second went by             heartbeat; clients.c looks at its patience
+ * a second went by             heartbeat; clients.c looks at its patience; what the service
+ *                              manager did not take is given to it again
  * SIGTERM, SIGINT              the loop ends; after SIGTERM with --fd-store without a word
  * another server asks          handover.c; the loop ends without a word
  *
@@ -105,6 +106,49 @@ ivshmem_server_accept(struct ivshmem_server *server)
 	}
 }
 
+void
+ivshmem_server_keep(struct ivshmem_server *server, const char *name, int fd)
+{
+	int ret;
+
+	if (!server->keep || !server->kept)
+		return;		/* or all is tried again within a second */
+	ret = ivshmem_notify_keep(name, fd, true);
+	if (ret == 0)
+		return;
+	ivshmem_log(IVSHMEM_LOG_ERROR, "--fd-store: the service manager does not take %s: %s;"
+		    " clients will notice if this server ends; trying again each second", name,
+		    strerror(-ret));
+	server->kept = false;
+}
+
+static int
+ivshmem_server_keep_one(void *arg, const char *name, int fd)
+{
+	struct ivshmem_server *server = arg;
+
+	ivshmem_server_keep(server, name, fd);
+	return 0;
+}
+
+static int
+ivshmem_server_keep_again(void *arg, const char *name, int fd)
+{
+	(void)arg;
+	return ivshmem_notify_keep(name, fd, false);
+}
+
+/* It did not take something: give it all; it knows which files it has. */
+static void
+ivshmem_server_keep_tick(struct ivshmem_server *server)
+{
+	if (!server->keep || server->kept ||
+	    ivshmem_legacy_each(server, ivshmem_server_keep_again, NULL) != 0)
+		return;
+	server->kept = true;
+	ivshmem_log(IVSHMEM_LOG_INFO, "--fd-store: the service manager has taken all files again");
+}
+
 /* Once a second: the beat, the patience with clients, another try to accept. */
 static void
 ivshmem_server_tick(struct ivshmem_server *server)
@@ -115,6 +159,7 @@ ivshmem_server_tick(struct ivshmem_server *server)
 		return;
 	ivshmem_slots_beat(&server->slots);
 	ivshmem_clients_tick(server);
+	ivshmem_server_keep_tick(server);
 	ivshmem_server_hear(server, &server->listener, IVSHMEM_SOURCE_LISTENER);
 	ivshmem_server_hear(server, &server->control, IVSHMEM_SOURCE_CONTROL);
 }
@@ -136,7 +181,7 @@ ivshmem_server_handle(struct ivshmem_server *server, const struct epoll_event *e
 		if (read(server->signal_fd, &signal_info, sizeof(signal_info)) < 0)
 			break;
 		ivshmem_log(IVSHMEM_LOG_INFO, "stop: %s", strsignal(signal_info.ssi_signo));
-		server->leave = server->keep && signal_info.ssi_signo == SIGTERM;
+		server->leave = server->keep && server->kept && signal_info.ssi_signo == SIGTERM;
 		server->stop = true;
 		break;
 	case IVSHMEM_SOURCE_CONTROL:
@@ -207,33 +252,11 @@ ivshmem_server_clear(struct ivshmem_server *server, const struct ivshmem_options
 		.pid_fd = -1,
 		.state_fd = -1,
 		.keep = options->fd_store,
+		.kept = true,
 		.epoll_fd = -1,
 		.timer_fd = -1,
 		.signal_fd = -1,
 	};
-}
-
-int
-ivshmem_server_keep(void *arg, const char *name, int fd)
-{
-	struct ivshmem_server *server = arg;
-	int ret;
-
-	if (!server->keep)
-		return 0;
-	ret = ivshmem_notify_keep(name, fd);
-	if (ret == 0)
-		return 0;
-	ivshmem_log(IVSHMEM_LOG_ERROR, "--fd-store: the service manager does not take %s: %s;"
-		    " clients will notice when this server ends", name, strerror(-ret));
-	server->keep = false;
-	return 0;
-}
-
-static int
-ivshmem_server_keep_all(struct ivshmem_server *server)
-{
-	return ivshmem_legacy_each(server, ivshmem_server_keep, server);
 }
 
 /* The region, after a look at the socket and the limits: what fails, fails early. */
@@ -265,6 +288,8 @@ ivshmem_server_open_region(struct ivshmem_server *server, uint32_t *vectors)
 		    layout->queue_cnt, *vectors, layout->ring_slots, layout->buf_cnt,
 		    layout->buf_len);
 	ret = ivshmem_limits_raise(layout->port_cnt, *vectors, &fault);
+	if (ret == 0 && server->keep)
+		ret = ivshmem_limits_names(layout->port_cnt, *vectors, &fault);
 	if (ret != 0)
 		ivshmem_log(IVSHMEM_LOG_ERROR, "%s", fault.text);
 	return ret;
@@ -297,7 +322,7 @@ ivshmem_server_open_new(struct ivshmem_server *server)
 			    fault.text);
 		return ret;
 	}
-	return ivshmem_server_keep_all(server);
+	return ivshmem_legacy_each(server, ivshmem_server_keep_one, server);
 }
 
 /* A server runs: take its place. */

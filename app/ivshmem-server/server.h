@@ -48,6 +48,7 @@ struct ivshmem_server {
 	int state_fd;
 	struct ivshmem_state *state;	/* for a successor, NULL = there can be none */
 	bool keep;			/* files go to the service manager as well */
+	bool kept;			/* it has all of them */
 	bool leave;			/* end without a word: a successor goes on */
 	int epoll_fd;
 	int timer_fd;
@@ -77,8 +78,8 @@ int ivshmem_server_watch(const struct ivshmem_server *server, int op, int fd, ui
 bool ivshmem_server_deafen(const struct ivshmem_server *server, struct ivshmem_listen *listener,
 			   uint32_t source, int error);
 
-/* Give a file of the server, its first argument, to the service manager, if it keeps them. */
-int ivshmem_server_keep(void *server, const char *name, int fd);
+/* Give a file to the service manager, if it keeps them; what it does not take is tried again. */
+void ivshmem_server_keep(struct ivshmem_server *server, const char *name, int fd);
 
 /* Remove all that create made; a region in a file stays, unless the server failed to start. */
 void ivshmem_server_destroy(struct ivshmem_server *server, bool failed);

@@ -30,8 +30,9 @@ __wrap_ivshmem_notify_take(struct ivshmem_legacy *legacy)
 }
 
 int
-__wrap_ivshmem_notify_keep(const char *name, int fd)
+__wrap_ivshmem_notify_keep(const char *name, int fd, bool wait)
 {
+	(void)wait;
 	FUZZ_CHECK(strlen(name) < IVSHMEM_LEGACY_NAME_MAX && fd >= 0, "%s is kept", name);
 	return 0;
 }

@@ -45,7 +45,7 @@ int __wrap_setitimer(int which, const struct itimerval *value, struct itimerval 
 int __wrap_usleep(useconds_t us);
 void __wrap_ivshmem_log(int level, const char *format, ...);
 int __wrap_ivshmem_notify_take(struct ivshmem_legacy *legacy);
-int __wrap_ivshmem_notify_keep(const char *name, int fd);
+int __wrap_ivshmem_notify_keep(const char *name, int fd, bool wait);
 void __wrap_ivshmem_notify_drop(const char *name);
 
 /* of DPDK; a callback of an alarm is a rte_eal_alarm_callback */

@@ -2,13 +2,15 @@
 # Copyright(c) 2026 The net_ivshmem authors
 """A stand-in for systemd: a notify socket, a store of files, and starts that give them back.
 
-As systemd does, it takes files with FDSTORE=1 under FDNAME, forgets them with FDSTOREREMOVE=1, and
-passes its own to the next start from 3 on, counted and named by LISTEN_FDS and LISTEN_FDNAMES, in
+As systemd does, it takes files with FDSTORE=1 under FDNAME, but none that it has, forgets them with
+FDSTOREREMOVE=1, and passes its own to the next start from 3 on, counted and named by LISTEN_FDS and LISTEN_FDNAMES, in
 no order to rely on.
 """
 
 import array
+import ctypes
 import os
+import platform
 import socket
 import struct
 import sys
@@ -16,6 +18,9 @@ import threading
 
 import lab
 from client import readable
+
+libc = ctypes.CDLL(None)
+SYS_KCMP = {'x86_64': 312, 'aarch64': 272}
 
 # moves the files to 3, 4 ... and becomes the program, whose process id only it knows
 STARTER = '''
@@ -32,6 +37,12 @@ if fds:
     os.environ["LISTEN_PID"] = str(os.getpid())
 os.execvp(sys.argv[2], sys.argv[2:])
 '''
+
+
+def same(one, other):
+    """Whether two fds are one open file, as kcmp(2) says."""
+    pid = os.getpid()
+    return libc.syscall(SYS_KCMP[platform.machine()], pid, pid, 0, one, other) == 0
 
 
 class Manager:
@@ -63,6 +74,9 @@ class Manager:
             if self.most is not None and sum(map(len, self.store.values())) >= self.most:
                 os.close(fds[0])
                 return True
+            if any(same(fds[0], fd) for each in self.store.values() for fd in each):
+                os.close(fds[0])
+                return True
             self.store.setdefault(name, []).append(fds[0])
         elif 'FDSTOREREMOVE=1' in lines:
             for fd in self.store.pop(name, []):
@@ -78,6 +92,13 @@ class Manager:
             with self.lock:
                 while self._take():
                     pass
+
+    def away(self):
+        """Nothing can be sent to it until back()."""
+        self.socket.rename(self.socket.with_suffix('.away'))
+
+    def back(self):
+        self.socket.with_suffix('.away').rename(self.socket)
 
     def names(self):
         """The names of what it keeps, after it has read everything that was sent."""

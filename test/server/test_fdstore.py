@@ -12,10 +12,11 @@ import fcntl
 import os
 import re
 import signal
+import socket
 
 import lab
-from client import (Client, eventfd_id, group, settle, table, untouched, wait_state, LIVE, LEFT,
-                    DROPPED, BOUND)
+from client import (Client, eventfd_id, group, lasting, settle, table, untouched, wait_state, LIVE,
+                    LEFT, DROPPED, BOUND)
 from manager import Manager
 
 VECTORS = 2
@@ -234,6 +235,50 @@ def the_socket_is_made_again():
     manager.close()
 
 
+def what_is_not_taken_is_given_again():
+    """A service manager that cannot be reached for a moment has everything afterwards."""
+    manager = Manager()
+    path = lab.private_dir() / 's'
+    server = started(manager, path, '--ports', 4, '-l', '4M')
+    clients = group(path, 2, VECTORS)
+    names = kept(clients)
+    lab.check(manager.names() == names, f'kept: {manager.names()}')
+    manager.away()
+    clients += [Client(path).handshake(VECTORS, [0, 1])]
+    server.expect('does not take v2.0: No such file or directory; .* trying again each second')
+    for client in clients[:2]:
+        lab.check(client.vectors(VECTORS) == 2 and client.rung() == 1, 'not told of a newcomer')
+    lab.check(manager.names() == names, f'kept: {manager.names()}')
+    manager.back()
+    server.expect('has taken all files again')
+    lab.check(manager.names() == kept(clients), f'kept: {manager.names()}')
+    lab.check(server.output().count('does not take') == 1, 'said more than once')
+    before = table(clients[0], 4)
+    for end in (signal.SIGTERM, signal.SIGKILL):
+        server.stop(number=end)
+        server = started(manager, path, '--ports', 4, '-l', '4M', name=f'again-{end}')
+        untouched(clients, before)
+    manager.close()
+
+
+def files_that_last_to_close():
+    """What a client sent along is gone before the service manager, too, closes the connection."""
+    manager = Manager()
+    path = lab.private_dir() / 's'
+    server = started(manager, path, '--ports', 4, '-l', '4M')
+    client = Client(path).handshake(VECTORS, [])
+    bad = Client(path).handshake(VECTORS, [0])
+    with lasting() as file:
+        server.proc.send_signal(signal.SIGSTOP)
+        bad.sock.send(b'x')
+        socket.send_fds(bad.sock, [b'x'], [file])
+    server.proc.send_signal(signal.SIGCONT)
+    wait_state(client.region, 1, DROPPED)
+    lab.wait_until(lambda: manager.names() == sorted([*kept([client]), 'v1.0', 'v1.1']), BOUND,
+                   f'{manager.names()}')
+    manager.close()
+
+
 def a_named_region():
     """Its lock is kept as well, and must not be in the way when nothing can be taken up."""
     manager = Manager()
@@ -271,4 +316,5 @@ def without_a_manager():
 
 lab.main(restarts_and_crashes_are_invisible, who_goes_meanwhile_has_left, killed_at_every_step,
          a_store_that_is_too_small, what_is_kept_is_not_believed, a_hostile_region_changes_nothing,
-         the_socket_is_made_again, a_named_region, without_a_manager)
+         the_socket_is_made_again, what_is_not_taken_is_given_again, files_that_last_to_close,
+         a_named_region, without_a_manager)
