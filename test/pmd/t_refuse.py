@@ -122,6 +122,23 @@ def others_files():
     prober.quit()
 
 
+def a_file_in_use():
+    """create=1 with the file of a running port, by a name that is gone: it stays as it is."""
+    region = pair.Region('1M')
+    a = pair.Shell('in-use', region.vdev())
+    with open(region.path, 'rb') as file:
+        region.path.unlink()
+        path = f'/proc/{os.getpid()}/fd/{file.fileno()}'
+        prober = Prober('unlinked')
+        prober.refuses(f'path={path},create=1,size=1M', 'was removed')
+        prober.refuses(f'path={path},create=1,size=2M', 'was removed')
+        lab.check(os.fstat(file.fileno()).st_size == MIB, 'it was cut short')
+        lab.check(not region.path.exists(), 'a file was made')
+        prober.accepts(f'path={path}')
+    prober.quit()
+    a.quit()
+
+
 def other_formats():
     """Another version, unknown features, and every field of the geometry made impossible."""
     region = formatted()
@@ -340,5 +357,5 @@ def without_privileges():
         shutil.rmtree(home)
 
 
-lab.main(foreign_files, other_sizes, others_files, other_formats, taken_ports, held_by_a_server,
-         servers, secondary, without_privileges)
+lab.main(foreign_files, other_sizes, others_files, a_file_in_use, other_formats, taken_ports,
+         held_by_a_server, servers, secondary, without_privileges)

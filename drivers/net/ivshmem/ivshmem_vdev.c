@@ -87,26 +87,15 @@ ivshmem_vdev_lock(int file, short type, uint64_t byte)
 	return fcntl(file, F_OFD_SETLK, &lock) == 0;
 }
 
-/* Format a new, empty file under the lock on its first byte. */
+/* An empty file becomes a region. */
 static int
-ivshmem_vdev_format(int file, const struct ivshmem_devargs *conf,
-		    const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
+ivshmem_vdev_fill(int file, const struct ivshmem_devargs *conf,
+		  const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
 {
 	uint8_t uuid[16];
-	struct stat info;
 	void *base;
 	int ret;
 
-	if (fstat(file, &info) != 0)
-		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
-	if (info.st_nlink == 0)
-		return IVSHMEM_FAULT(fault, -EAGAIN, "was removed at this moment; try again");
-	if (info.st_size != 0 && (uint64_t)info.st_size != conf->size)
-		return IVSHMEM_FAULT(fault, -ENOTEMPTY, "has %jd bytes already, not size=%" PRIu64
-				     ": remove it, or leave create=1 away",
-				     (intmax_t)info.st_size, conf->size);
-	if (info.st_size != 0)
-		return 0;
 	if (getrandom(uuid, sizeof(uuid), 0) != sizeof(uuid))
 		return IVSHMEM_FAULT(fault, -EIO, "no random numbers: %s", strerror(errno));
 	ret = posix_fallocate(file, 0, conf->size);
@@ -122,10 +111,35 @@ ivshmem_vdev_format(int file, const struct ivshmem_devargs *conf,
 	return 0;
 }
 
+/* Under the lock on the first byte: a file that is not empty may be in use, and stays as it is. */
 static int
-ivshmem_vdev_create_file(int file, const struct ivshmem_devargs *conf,
+ivshmem_vdev_format(int file, const struct ivshmem_devargs *conf,
+		    const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
+{
+	struct stat info;
+	int ret;
+
+	if (fstat(file, &info) != 0)
+		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
+	if (info.st_nlink == 0)
+		return IVSHMEM_FAULT(fault, -EAGAIN, "was removed at this moment; try again");
+	if (info.st_size != 0 && (uint64_t)info.st_size != conf->size)
+		return IVSHMEM_FAULT(fault, -ENOTEMPTY, "has %jd bytes already, not size=%" PRIu64
+				     ": remove it, or leave create=1 away",
+				     (intmax_t)info.st_size, conf->size);
+	if (info.st_size != 0)
+		return 0;
+	ret = ivshmem_vdev_fill(file, conf, layout, fault);
+	if (ret != 0 && ftruncate(file, 0) != 0)
+		ret = -errno;	/* keep nothing half-made */
+	return ret;
+}
+
+static int
+ivshmem_vdev_create_file(int file, bool is_new, const struct ivshmem_devargs *conf,
 			 const struct ivshmem_layout *layout, struct ivshmem_fault *fault)
 {
+	struct stat info;
 	int ret;
 
 	for (unsigned int tries = 0; !ivshmem_vdev_lock(file, F_WRLCK, 0); tries++) {
@@ -135,8 +149,8 @@ ivshmem_vdev_create_file(int file, const struct ivshmem_devargs *conf,
 		usleep(10000);
 	}
 	ret = ivshmem_vdev_format(file, conf, layout, fault);
-	if (ret != 0 && ret != -ENOTEMPTY && ftruncate(file, 0) != 0)
-		ret = -errno;	/* keep nothing half-made */
+	if (ret != 0 && is_new && fstat(file, &info) == 0 && info.st_size == 0)
+		unlink(conf->path);	/* else another process made it a region */
 	ivshmem_vdev_lock(file, F_UNLCK, 0);
 	return ret;
 }
@@ -227,12 +241,10 @@ ivshmem_vdev_create(const struct ivshmem_devargs *conf, struct ivshmem_fault *fa
 		return IVSHMEM_FAULT(fault, -errno, "%s", strerror(errno));
 	ret = ivshmem_file_check_owner(file, fault);	/* before anything is written to it */
 	if (ret == 0)
-		ret = ivshmem_vdev_create_file(file, conf, &layout, fault);
+		ret = ivshmem_vdev_create_file(file, is_new, conf, &layout, fault);
 	if (ret == 0)
 		return file;
 	close(file);
-	if (is_new)
-		unlink(conf->path);
 	return ret;
 }
 
