@@ -62,7 +62,7 @@ ivshmem_fdb_hash(uint64_t key)
 	return (key * UINT64_C(0x9e3779b97f4a7c15)) >> 55;	/* 2^64 / golden ratio; 9 bits */
 }
 
-/* The port that has the address, or IVSHMEM_FDB_NONE. */
+/* The port that has the address, or IVSHMEM_FDB_NONE. None has 0, which a free entry looks like. */
 static inline uint32_t
 ivshmem_fdb_find(const struct ivshmem_fdb *fdb, uint64_t key)
 {
@@ -71,7 +71,7 @@ ivshmem_fdb_find(const struct ivshmem_fdb *fdb, uint64_t key)
 	for (uint32_t way = 0; way < IVSHMEM_FDB_WAYS; way++) {
 		const uint64_t entry = ivshmem_load64(&bucket->entry[way]);
 
-		if (entry >> 16 == key)
+		if (entry >> 16 == key && entry != 0)
 			return entry & IVSHMEM_FDB_SLOT_MAX;
 	}
 	return IVSHMEM_FDB_NONE;
