@@ -27,14 +27,15 @@
 #define IVSHMEM_TELL_MS		60000u
 
 /* Once a sleep: a second time would end the next one. */
-void
+bool
 ivshmem_intr_wake(struct ivshmem_rxq *rxq, uint32_t armed)
 {
 	if (ivshmem_load32(&rxq->sleep.signalled) == armed ||
 	    ivshmem_load32(&rxq->sleep.masked) != 0)
-		return;
+		return false;
 	ivshmem_store32(&rxq->sleep.signalled, armed);
 	ivshmem_vector_ring(rxq->sleep.efd);
+	return true;
 }
 
 /* Note what stands in the rings, for the control thread: what differs later is new. */
@@ -96,13 +97,12 @@ ivshmem_intr_is_due(const struct ivshmem_rxq *rxq)
 }
 
 /* Wake the queue if it sleeps and has work. Any thread. */
-static void
+static bool
 ivshmem_intr_relay_to(struct ivshmem_rxq *rxq)
 {
 	const uint32_t armed = ivshmem_load32_acquire(&rxq->sleep.armed);
 
-	if (armed != 0 && ivshmem_intr_is_due(rxq))
-		ivshmem_intr_wake(rxq, armed);
+	return armed != 0 && ivshmem_intr_is_due(rxq) && ivshmem_intr_wake(rxq, armed);
 }
 
 /* Have epoll look at the queue's eventfd, or not. */
@@ -261,9 +261,12 @@ ivshmem_get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
 	return 0;
 }
 
-void
+uint32_t
 ivshmem_intr_relay(struct rte_eth_dev *eth_dev)
 {
+	uint32_t woken = 0;
+
 	for (uint16_t queue = 0; queue < eth_dev->data->nb_rx_queues; queue++)
-		ivshmem_intr_relay_to(eth_dev->data->rx_queues[queue]);
+		woken += ivshmem_intr_relay_to(eth_dev->data->rx_queues[queue]);
+	return woken;
 }

@@ -49,12 +49,12 @@ int ivshmem_rx_queue_intr_enable(struct rte_eth_dev *eth_dev, uint16_t queue);
 int ivshmem_rx_queue_intr_disable(struct rte_eth_dev *eth_dev, uint16_t queue);
 int ivshmem_get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond);
 
-/* Control thread: wake the queues that are armed and have work. */
-void ivshmem_intr_relay(struct rte_eth_dev *eth_dev);
+/* Control thread: wake the queues that are armed and have work. Returns how many. */
+uint32_t ivshmem_intr_relay(struct rte_eth_dev *eth_dev);
 /* Whether something was published since the queue armed. Any thread. */
 bool ivshmem_intr_is_due(const struct ivshmem_rxq *rxq);
-/* End the sleep "armed" of the queue, at most once. Any thread. */
-void ivshmem_intr_wake(struct ivshmem_rxq *rxq, uint32_t armed);
+/* End the sleep "armed" of the queue, at most once; whether it did. Any thread. */
+bool ivshmem_intr_wake(struct ivshmem_rxq *rxq, uint32_t armed);
 /* Alarm: the queue may be woken again. */
 void ivshmem_intr_unmask(void *rxq);
 

@@ -119,13 +119,17 @@ ivshmem_intr_unmute(void *arg)
 	dev->transport.ops->mute(&dev->transport, false);
 }
 
-/* Vector 0: somebody came or left, or rang for a queue that has no vector of its own. */
+/*
+ * Vector 0: somebody came or left, or rang for a queue that has no vector of its own. A ring that
+ * ends a sleep is none too many.
+ */
 static void
 ivshmem_intr_control(void *arg)
 {
 	struct rte_eth_dev *eth_dev = arg;
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
 	const uint64_t now_ms = ivshmem_now_ms();
+	uint32_t woken = 0;
 
 	if (!dev->listens)	/* stopping: set no alarm that would outlive it */
 		return;
@@ -134,14 +138,14 @@ ivshmem_intr_control(void *arg)
 		dev->control_ms = now_ms;
 		dev->control_cnt = 0;
 	}
-	if (++dev->control_cnt > IVSHMEM_SPURIOUS_MAX && !dev->muted &&
+	if (dev->intr != NULL)
+		woken = ivshmem_intr_relay(eth_dev);
+	if (woken == 0 && ++dev->control_cnt > IVSHMEM_SPURIOUS_MAX && !dev->muted &&
 	    rte_eal_alarm_set(IVSHMEM_MASK_MS * 1000, ivshmem_intr_unmute, dev) == 0) {
 		dev->muted = true;
 		dev->control_masked++;
 		dev->transport.ops->mute(&dev->transport, true);
 	}
-	if (dev->intr != NULL)
-		ivshmem_intr_relay(eth_dev);
 	ivshmem_link_interrupt(eth_dev);	/* last: the application may close the port there */
 }
 
