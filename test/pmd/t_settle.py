@@ -6,9 +6,6 @@
   shells a, b and c: ports 0, 1 and 2 of one region, all with zero_copy=1
 """
 
-import os
-import signal
-
 import lab
 import pair
 
@@ -36,7 +33,6 @@ def segment(name, queues=1, pool=False):
 
 def killed(old, name, *devargs):
     """kill -9; returns the port's next life."""
-    os.kill(old.pid, signal.SIGKILL)
     old.kill()
     return pair.Shell(name, vdev(*devargs)).up()
 
@@ -142,4 +138,37 @@ def middle_starts_anew_first():
     end(region, a, b, c)
 
 
-lab.main(start_while_settling, busy_with_another, middle_starts_anew_first)
+def closed_with_frames_held():
+    """b closes its port and still has mbufs of it: they stay as they are until it lets go of them,
+    or ends."""
+    region = pair.Region('16M', queues=1)
+    a = pair.Shell('close-a', vdev(region, 0, *POOLED)).up()
+    for ends in (False, True):
+        b = pair.Shell(f'close-b{ends:d}', vdev(region, 1)).up()
+        b.link('up')
+        a.do(f'dst {MACS[1]}')
+        a.meet(b)
+        a.do(f'use {POOL}')
+        lab.check(a.do('send 0 0 100 1000 1 1000')['sent'] == 100, 'not all sent')
+        lab.wait_until(lambda: b.do('hold 0 0 512') and b.do('held')['held'] == 100, 10,
+                       '100 frames')
+        before = b.do('held')
+        b.do_all(['stop 0', 'close 0'])
+        for _ in range(BEATS):
+            region.wait_for_beats(0, 3)
+            free = a.do(f'mempool {POOL}')['free']
+            lab.check(free == COUNT - 100, f'{free} mbufs are to be had, though b has 100')
+        lab.check(b.do('held') == before, f'held before: {before}, now: {b.do("held")}')
+        if not ends:
+            b.do('release')
+        else:
+            b.quit()
+        lab.wait_until(lambda: a.do(f'mempool {POOL}')['free'] == COUNT, 10, f'{COUNT} in {POOL}')
+        if not ends:
+            b.quit()
+        a.do('use')
+    end(region, a)
+
+
+lab.main(start_while_settling, busy_with_another, middle_starts_anew_first,
+         closed_with_frames_held)

@@ -8,12 +8,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_alarm.h>
+#include <rte_common.h>
 #include <rte_cycles.h>
 #include <rte_dev.h>
-#include <rte_malloc.h>
 #include <rte_spinlock.h>
 #include <rte_string_fns.h>
 
@@ -26,6 +27,7 @@
 struct ivshmem_estate {
 	struct ivshmem_estate *next;
 	char name[RTE_DEV_NAME_MAX_LEN];
+	struct ivshmem_port port;	/* section = NULL: it has left */
 	struct ivshmem_transport transport;
 	struct ivshmem_pool *pool;
 	bool home;		/* at the last look nothing was out */
@@ -36,15 +38,23 @@ struct ivshmem_estate {
 static rte_spinlock_t ivshmem_estates_lock = RTE_SPINLOCK_INITIALIZER;
 static struct ivshmem_estate *ivshmem_estates;
 
+/* Buffers of others. */
+static uint32_t
+ivshmem_estate_loans(struct ivshmem_loans *const *tables, uint32_t cnt)
+{
+	uint32_t out = 0;
+
+	for (uint32_t i = 0; i < cnt; i++)
+		if (tables[i] != NULL)
+			out += ivshmem_loans_out(tables[i]);
+	return out;
+}
+
 static uint32_t
 ivshmem_estate_out(const struct ivshmem_estate *estate)
 {
-	uint32_t out = estate->pool == NULL ? 0 : ivshmem_pool_out(estate->pool);
-
-	for (uint32_t i = 0; i < estate->cnt; i++)
-		if (estate->tables[i] != NULL)
-			out += ivshmem_loans_out(estate->tables[i]);
-	return out;
+	return ivshmem_estate_loans(estate->tables, estate->cnt) +
+		(estate->pool == NULL ? 0 : ivshmem_pool_out(estate->pool));
 }
 
 static void
@@ -85,24 +95,32 @@ ivshmem_estate_settle(void *arg)
 		return;
 	}
 	ivshmem_estate_unlist(estate);
+	if (estate->port.section != NULL)
+		ivshmem_port_release(&estate->port);
 	for (uint32_t i = 0; i < estate->cnt; i++)
 		ivshmem_loans_free(estate->tables[i]);
 	ivshmem_pool_free(estate->pool);
 	estate->transport.ops->detach(&estate->transport);
-	rte_free(estate);
+	free(estate);
 }
 
 void
-ivshmem_estate_leave(const char *name, struct ivshmem_loans **tables, uint32_t cnt,
-		     struct ivshmem_pool *pool, const struct ivshmem_transport *transport)
+ivshmem_estate_leave(const char *name, struct ivshmem_port *port, struct ivshmem_loans **tables,
+		     uint32_t cnt, struct ivshmem_pool *pool,
+		     const struct ivshmem_transport *transport)
 {
+	const bool leaves = ivshmem_estate_loans(tables, cnt) == 0;
 	struct ivshmem_estate *estate;
 
-	estate = rte_zmalloc("ivshmem_estate", sizeof(*estate) + cnt * sizeof(estate->tables[0]),
-			     0);
+	if (leaves)
+		ivshmem_port_release(port);
+	/* not of EAL's memory, which may be gone when the process ends */
+	estate = calloc(1, sizeof(*estate) + cnt * sizeof(estate->tables[0]));
 	if (estate == NULL)	/* then mapping and tables stay for good: never too soon */
 		return;
 	strlcpy(estate->name, name, sizeof(estate->name));
+	if (!leaves)
+		estate->port = *port;
 	estate->transport = *transport;
 	estate->pool = pool;
 	estate->cnt = cnt;
@@ -115,6 +133,18 @@ ivshmem_estate_leave(const char *name, struct ivshmem_loans **tables, uint32_t c
 	if (estate->home && pool != NULL)	/* a put that is under way ends meanwhile */
 		rte_delay_us_sleep(IVSHMEM_ESTATE_PUT_US);
 	ivshmem_estate_settle(estate);
+}
+
+/* The process ends, and with it whoever looks at mbufs: others need not wait for them. */
+RTE_FINI(ivshmem_estates_end)
+{
+	struct ivshmem_estate *estate;
+
+	rte_spinlock_lock(&ivshmem_estates_lock);
+	for (estate = ivshmem_estates; estate != NULL; estate = estate->next)
+		if (estate->port.section != NULL)
+			ivshmem_port_release(&estate->port);
+	rte_spinlock_unlock(&ivshmem_estates_lock);
 }
 
 int

@@ -14,13 +14,16 @@
 
 #include "ivshmem_loan.h"
 #include "ivshmem_pool.h"
+#include "ivshmem_port.h"
 #include "ivshmem_transport.h"
 
 /*
  * The port "name" closes: detach the transport and free the tables (cnt of them, some NULL) and the
- * pool (or NULL), now or when the last mbuf is free.
+ * pool (or NULL), now or when the last mbuf is free. The slot is left now, or when the last buffer
+ * of another port is no longer used: that one takes a port that has left for one that uses nothing.
  */
-void ivshmem_estate_leave(const char *name, struct ivshmem_loans **tables, uint32_t cnt,
+void ivshmem_estate_leave(const char *name, struct ivshmem_port *port,
+			  struct ivshmem_loans **tables, uint32_t cnt,
 			  struct ivshmem_pool *pool, const struct ivshmem_transport *transport);
 
 /* Whether the device may go: 0, or -EBUSY, logged, while something of its port is in use. */

@@ -483,13 +483,12 @@ ivshmem_dev_close(struct rte_eth_dev *eth_dev)
 		IVSHMEM_LOG(WARNING, "%s: closed with %" PRIu32 " buffers in use: the region stays "
 			    "mapped until the last mbuf is freed", data->name, left);
 	ivshmem_loans_leave(dev);	/* before custody ends: none goes back too soon */
-	ivshmem_port_release(&dev->port);
 	for (uint16_t queue = 0; queue < data->nb_rx_queues; queue++)
 		ivshmem_rx_queue_release(eth_dev, queue);
 	for (uint16_t queue = 0; queue < data->nb_tx_queues; queue++)
 		ivshmem_tx_queue_release(eth_dev, queue);
 	ivshmem_dests_free(dev);
-	ivshmem_estate_leave(data->name, dev->loans, RTE_DIM(dev->loans), dev->pool,
+	ivshmem_estate_leave(data->name, &dev->port, dev->loans, RTE_DIM(dev->loans), dev->pool,
 			     &dev->transport);
 	dev->pool = NULL;
 	ivshmem_dev_free(dev);
