@@ -124,16 +124,23 @@ shell_configure(int argc, char **argv)
 		.intr_conf.lsc = shell_option(argc, argv, "lsc", 0) != 0,
 	};
 	void *close = shell_option(argc, argv, "lsc", 0) == 2 ? &shell_events : NULL;
+	/* bit 0 for Rx queues, bit 1 for Tx queues; skip: the last one is not set up */
+	const uint64_t deferred = shell_option(argc, argv, "deferred", 0);
+	const uint64_t skip = shell_option(argc, argv, "skip", 0);
+	const struct rte_eth_rxconf rx = { .rx_deferred_start = deferred & 1 };
+	const struct rte_eth_txconf tx = { .tx_deferred_start = deferred >> 1 };
 	int ret;
 
 	ret = rte_eth_dev_configure(port, ivshmem_number(argv[1]), ivshmem_number(argv[2]), &conf);
 	if (ret == 0 && conf.intr_conf.lsc != 0)
 		ret = rte_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_LSC, shell_on_link,
 						    close);
-	for (uint16_t i = 0; ret == 0 && i < ivshmem_number(argv[1]); i++)
-		ret = rte_eth_rx_queue_setup(port, i, desc, SOCKET_ID_ANY, NULL, pool);
-	for (uint16_t i = 0; ret == 0 && i < ivshmem_number(argv[2]); i++)
-		ret = rte_eth_tx_queue_setup(port, i, desc, SOCKET_ID_ANY, NULL);
+	for (uint16_t i = 0; ret == 0 && i + (skip & 1) < ivshmem_number(argv[1]); i++)
+		ret = rte_eth_rx_queue_setup(port, i, desc, SOCKET_ID_ANY,
+					     deferred != 0 ? &rx : NULL, pool);
+	for (uint16_t i = 0; ret == 0 && i + (skip >> 1) < ivshmem_number(argv[2]); i++)
+		ret = rte_eth_tx_queue_setup(port, i, desc, SOCKET_ID_ANY,
+					     deferred != 0 ? &tx : NULL);
 	return ret;
 }
 

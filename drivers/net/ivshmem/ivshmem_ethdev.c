@@ -123,6 +123,8 @@ ivshmem_start(struct rte_eth_dev *eth_dev)
 			    "now; close and probe it again", data->name, dev->port.slot);
 		return -ESTALE;
 	}
+	if (!ivshmem_queues_are_set_up(eth_dev))
+		return -EINVAL;
 	data->scattered_rx = ivshmem_must_scatter(eth_dev, data->mtu) ||
 		(data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	ret = ivshmem_intr_start(eth_dev);

@@ -148,6 +148,8 @@ void ivshmem_rxq_info_get(struct rte_eth_dev *eth_dev, uint16_t queue,
 			  struct rte_eth_rxq_info *info);
 void ivshmem_txq_info_get(struct rte_eth_dev *eth_dev, uint16_t queue,
 			  struct rte_eth_txq_info *info);
+/* Whether all queues were set up: ethdev starts a port without them, too. Logged if not. */
+bool ivshmem_queues_are_set_up(const struct rte_eth_dev *eth_dev);
 /* START of all ring ends: producers, then consumers. No burst may run. */
 void ivshmem_queues_start(struct rte_eth_dev *eth_dev);
 /* The section is no longer ours: loans that come back are given to nobody. */

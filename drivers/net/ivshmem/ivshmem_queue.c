@@ -101,6 +101,15 @@ ivshmem_rxq_freshen(struct ivshmem_rxq *rxq, uint16_t port_id)
 	       sizeof(rxq->fresh));
 }
 
+/* Queues start with their port: peers lead frames to all that the port says it has. */
+static int
+ivshmem_refuse_deferred(const struct rte_eth_dev *eth_dev, const char *kind, uint16_t queue)
+{
+	IVSHMEM_LOG(ERR, "%s: %s queue %u: no deferred start: queues start with their port",
+		    eth_dev->data->name, kind, queue);
+	return -EINVAL;
+}
+
 int
 ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t desc_cnt,
 		       unsigned int socket, const struct rte_eth_rxconf *conf,
@@ -112,7 +121,8 @@ ivshmem_rx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	const uint32_t buf_room = rte_pktmbuf_data_room_size(pool);
 	struct ivshmem_rxq *rxq;
 
-	RTE_SET_USED(conf);
+	if (conf->rx_deferred_start != 0)
+		return ivshmem_refuse_deferred(eth_dev, "Rx", queue);
 	if (buf_room < RTE_PKTMBUF_HEADROOM + IVSHMEM_ABI_LINE) {
 		IVSHMEM_LOG(ERR, "%s: mbufs of pool %s have %" PRIu32 " bytes, %u are needed",
 			    eth_dev->data->name, pool->name, buf_room,
@@ -191,6 +201,8 @@ ivshmem_tx_queue_setup(struct rte_eth_dev *eth_dev, uint16_t queue, uint16_t des
 	const struct ivshmem_layout *layout = &dev->layout;
 	struct ivshmem_txq *txq;
 
+	if (conf->tx_deferred_start != 0)
+		return ivshmem_refuse_deferred(eth_dev, "Tx", queue);
 	txq = rte_zmalloc_socket("ivshmem_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE, socket);
 	if (txq == NULL)
 		return -ENOMEM;
@@ -415,6 +427,32 @@ ivshmem_queues_start_unused_consumers(struct ivshmem_dev *dev, uint16_t rxq_cnt)
 		    !ivshmem_unused_loans_start(dev, end))
 			ivshmem_consumer_start(&unused);
 	}
+}
+
+/* The first that is missing, or cnt. */
+static uint16_t
+ivshmem_queues_missing(void *const *queues, uint16_t cnt)
+{
+	uint16_t queue = 0;
+
+	while (queue < cnt && queues[queue] != NULL)
+		queue++;
+	return queue;
+}
+
+bool
+ivshmem_queues_are_set_up(const struct rte_eth_dev *eth_dev)
+{
+	const struct rte_eth_dev_data *data = eth_dev->data;
+	const uint16_t rxq = ivshmem_queues_missing(data->rx_queues, data->nb_rx_queues);
+	const uint16_t txq = ivshmem_queues_missing(data->tx_queues, data->nb_tx_queues);
+
+	if (rxq == data->nb_rx_queues && txq == data->nb_tx_queues)
+		return true;
+	IVSHMEM_LOG(ERR, "%s: %s queue %u was not set up: set up all queues, or configure fewer",
+		    data->name, rxq != data->nb_rx_queues ? "Rx" : "Tx",
+		    rxq != data->nb_rx_queues ? rxq : txq);
+	return false;
 }
 
 void
