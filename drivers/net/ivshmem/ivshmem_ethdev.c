@@ -306,6 +306,7 @@ ivshmem_dev_attach(struct ivshmem_dev *dev, const char *name)
 		IVSHMEM_LOG(ERR, "%s: %s", name, fault.text);
 		return ret;
 	}
+	dev->port.wc = transport->wc;
 	/* a vector that the server made no eventfd for is never heard */
 	dev->transport.vectors = RTE_MIN(transport->vectors,
 		ivshmem_load32(&ivshmem_layout_slot(transport->base, &dev->layout,
@@ -347,9 +348,8 @@ ivshmem_dev_alloc(struct ivshmem_dev *dev)
 		dev->fdb = rte_zmalloc("ivshmem_fdb", sizeof(*dev->fdb), RTE_CACHE_LINE_SIZE);
 	dev->xstats_base = rte_zmalloc("ivshmem_xstats", ivshmem_xstats_cnt(dev) *
 				       sizeof(*dev->xstats_base), 0);
-	if (dev->peers == NULL || dev->lives == NULL || dev->conflicts == NULL ||
-	    dev->list == NULL || dev->xstats_base == NULL ||
-	    (dev->fdb == NULL && port_cnt > IVSHMEM_ABI_PORTS_MIN))
+	if (dev->peers == NULL || dev->lives == NULL || dev->conflicts == NULL || dev->list == NULL ||
+	    dev->xstats_base == NULL || (dev->fdb == NULL && port_cnt > IVSHMEM_ABI_PORTS_MIN))
 		return -ENOMEM;
 	for (uint32_t slot = 0; slot < port_cnt; slot++)
 		ivshmem_peer_init(&dev->peers[slot], slot);

@@ -52,6 +52,7 @@ struct ivshmem_port {
 	uint64_t beat;
 	uint32_t conf_seq;
 	uint32_t dir_gen;
+	bool wc;		/* base may be mapped write-combining; see ivshmem_ring.h */
 };
 
 /*

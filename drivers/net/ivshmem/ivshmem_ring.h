@@ -97,14 +97,32 @@ struct ivshmem_consumer {
 };
 
 /*
- * Before a store that publishes earlier ones. The region may be mapped write-combining, shm=: there
- * a release orders nothing on x86.
+ * Before a store that publishes earlier ones, and after a load that later ones must not pass. The
+ * region may be mapped write-combining, shm=: there release and acquire order nothing on x86.
  */
 static inline void
 ivshmem_ring_order(bool wc)
 {
 	if (wc)
 		ivshmem_fence_full();
+}
+
+static inline uint64_t
+ivshmem_ring_load64(const struct ivshmem_u64 *from, bool wc)
+{
+	const uint64_t value = ivshmem_load64_acquire(from);
+
+	ivshmem_ring_order(wc);
+	return value;
+}
+
+static inline uint32_t
+ivshmem_ring_load32(const struct ivshmem_u32 *from, bool wc)
+{
+	const uint32_t value = ivshmem_load32_acquire(from);
+
+	ivshmem_ring_order(wc);
+	return value;
 }
 
 static inline uint64_t
@@ -133,7 +151,7 @@ ivshmem_producer_room(const struct ivshmem_producer *end)
 static inline uint32_t
 ivshmem_producer_refresh(struct ivshmem_producer *end)
 {
-	const uint64_t word = ivshmem_load64_acquire(&end->peer->cw);	/* C2 <- P2 */
+	const uint64_t word = ivshmem_ring_load64(&end->peer->cw, end->wc);	/* C2 <- P2 */
 	const uint32_t idx = (uint32_t)word;
 
 	if (ivshmem_ring_epoch(word) != end->yours) {
@@ -157,7 +175,7 @@ ivshmem_producer_refresh(struct ivshmem_producer *end)
 static inline uint32_t
 ivshmem_producer_returned(struct ivshmem_producer *end, uint32_t *cookies, uint32_t cnt)
 {
-	const uint64_t word = ivshmem_load64_acquire(&end->peer->rw);	/* C7 <- P7 */
+	const uint64_t word = ivshmem_ring_load64(&end->peer->rw, end->wc);	/* C7 <- P7 */
 	const uint32_t avail = (uint32_t)word - end->ret;
 
 	if (ivshmem_ring_epoch(word) != end->yours) {
@@ -191,7 +209,7 @@ ivshmem_producer_publish(struct ivshmem_producer *end, uint32_t prod)
 static inline uint32_t
 ivshmem_consumer_avail(struct ivshmem_consumer *end)
 {
-	const uint64_t word = ivshmem_load64_acquire(&end->peer->pw);	/* C1 <- P1 */
+	const uint64_t word = ivshmem_ring_load64(&end->peer->pw, end->wc);	/* C1 <- P1 */
 	const uint32_t avail = (uint32_t)word - end->cons;
 
 	if (ivshmem_ring_epoch(word) != end->yours) {
@@ -213,6 +231,7 @@ static inline bool
 ivshmem_consumer_unchanged(const struct ivshmem_consumer *end)
 {
 	ivshmem_fence_acquire();	/* copies before the look; pairs with START's fence (S2) */
+	ivshmem_ring_order(end->wc);
 	return ivshmem_ring_epoch(ivshmem_load64(&end->peer->pw)) == end->yours;
 }
 

@@ -96,13 +96,14 @@ ivshmem_producer_learn_mode(struct ivshmem_producer *end, uint32_t epoch)
 	uint32_t ret_cnt;
 	uint32_t mode;
 
-	if (ivshmem_load32_acquire(&peer->dir_epoch) != epoch)			/* C4 <- P4 */
+	if (ivshmem_ring_load32(&peer->dir_epoch, end->wc) != epoch)		/* C4 <- P4 */
 		return -EAGAIN;
 	mode = ivshmem_load32(&peer->return_mode);
 	ret_cnt = ivshmem_load32(&peer->ret_cnt);
 	ret_off = ivshmem_load64(&peer->ret_off);
 	copybreak = ivshmem_load32(&peer->copybreak);
 	ivshmem_fence_acquire();
+	ivshmem_ring_order(end->wc);
 	if (ivshmem_load32(&peer->dir_epoch) != epoch)
 		return -EAGAIN;
 	end->ret_cnt = 0;
@@ -138,12 +139,12 @@ ivshmem_producer_poll(struct ivshmem_producer *end)
 		end->backoff--;
 		return IVSHMEM_RING_WAIT;
 	}
-	epoch = ivshmem_ring_epoch(ivshmem_load64_acquire(&end->peer->cw));	/* C2 <- P2 */
+	epoch = ivshmem_ring_epoch(ivshmem_ring_load64(&end->peer->cw, end->wc)); /* C2 <- P2 */
 	if (epoch == 0)
 		return IVSHMEM_RING_WAIT;
 	if (epoch != end->yours)
 		return IVSHMEM_RING_ADOPT;
-	if (ivshmem_load32_acquire(&end->peer->yours) != end->mine)		/* C3 <- P3 */
+	if (ivshmem_ring_load32(&end->peer->yours, end->wc) != end->mine)	/* C3 <- P3 */
 		return IVSHMEM_RING_WAIT;
 	ret = ivshmem_producer_learn_mode(end, epoch);
 	if (ret == -EINVAL) {
@@ -176,7 +177,7 @@ void
 ivshmem_producer_adopt(struct ivshmem_producer *end)
 {
 	struct ivshmem_prod_shm *own = end->own;
-	const uint64_t word = ivshmem_load64_acquire(&end->peer->cw);	/* C2 <- P2 */
+	const uint64_t word = ivshmem_ring_load64(&end->peer->cw, end->wc);	/* C2 <- P2 */
 
 	end->lost += ivshmem_producer_left_behind(end);
 	end->yours = ivshmem_ring_epoch(word);
@@ -252,12 +253,12 @@ ivshmem_consumer_poll(struct ivshmem_consumer *end)
 		end->backoff--;
 		return IVSHMEM_RING_WAIT;
 	}
-	epoch = ivshmem_ring_epoch(ivshmem_load64_acquire(&end->peer->pw));	/* C1 <- P1 */
+	epoch = ivshmem_ring_epoch(ivshmem_ring_load64(&end->peer->pw, end->wc)); /* C1 <- P1 */
 	if (epoch == 0)
 		return IVSHMEM_RING_WAIT;
 	if (epoch != end->yours)
 		return IVSHMEM_RING_ADOPT;
-	if (ivshmem_load32_acquire(&end->peer->yours) != end->mine)		/* C3 <- P3 */
+	if (ivshmem_ring_load32(&end->peer->yours, end->wc) != end->mine)	/* C3 <- P3 */
 		return IVSHMEM_RING_WAIT;
 	end->ready = true;
 	return IVSHMEM_RING_USE;
@@ -271,7 +272,7 @@ ivshmem_consumer_can_step(struct ivshmem_consumer *end)
 
 	if (todo != IVSHMEM_RING_ADOPT)
 		return todo != IVSHMEM_RING_WAIT;
-	if (ivshmem_load32_acquire(&peer->dir_epoch) !=				/* C4 <- P4 */
+	if (ivshmem_ring_load32(&peer->dir_epoch, end->wc) !=			/* C4 <- P4 */
 	    ivshmem_ring_epoch(ivshmem_load64(&peer->pw)))
 		return false;
 	return end->yours != 0 || ivshmem_load32(&peer->desc_cnt) != 0;
@@ -306,18 +307,19 @@ int
 ivshmem_consumer_adopt(struct ivshmem_consumer *end, const struct ivshmem_layout *layout)
 {
 	struct ivshmem_cons_shm *own = end->own;
-	const uint32_t epoch = ivshmem_ring_epoch(ivshmem_load64_acquire(&end->peer->pw));
+	const uint32_t epoch = ivshmem_ring_epoch(ivshmem_ring_load64(&end->peer->pw, end->wc));
 	uint64_t desc_off;
 	uint32_t desc_cnt;
 	uint32_t flight;
 	uint32_t lost;
 
-	if (ivshmem_load32_acquire(&end->peer->dir_epoch) != epoch)		/* C4 <- P4 */
+	if (ivshmem_ring_load32(&end->peer->dir_epoch, end->wc) != epoch)	/* C4 <- P4 */
 		return -EAGAIN;
 	desc_cnt = ivshmem_load32(&end->peer->desc_cnt);
 	desc_off = ivshmem_load64(&end->peer->desc_off);
 	lost = ivshmem_consumer_left_behind(end);
 	ivshmem_fence_acquire();
+	ivshmem_ring_order(end->wc);
 	if (ivshmem_load32(&end->peer->dir_epoch) != epoch)
 		return -EAGAIN;
 
