@@ -29,7 +29,10 @@ ivshmem_epoch_next(uint32_t epoch)
 	return epoch == UINT32_MAX ? 1 : epoch + 1;
 }
 
-/* A liar's next session waits twice as many polls as the one before. */
+/*
+ * A liar's next session waits twice as many polls as the one before: while a queue polls, the time
+ * of some milliseconds at most; and who sends seldom is let off by the heartbeat (tx_session).
+ */
 static void
 ivshmem_backoff_arm(bool *violated, uint32_t *backoff, uint32_t *backoff_cnt)
 {
@@ -267,9 +270,12 @@ ivshmem_consumer_poll(struct ivshmem_consumer *end)
 bool
 ivshmem_consumer_can_step(struct ivshmem_consumer *end)
 {
+	const bool backs_off = end->backoff > 0;
 	const enum ivshmem_ring_todo todo = ivshmem_consumer_poll(end);
 	const struct ivshmem_prod_shm *peer = end->peer;
 
+	if (backs_off)
+		return true;	/* nobody would wake it when that is over */
 	if (todo != IVSHMEM_RING_ADOPT)
 		return todo != IVSHMEM_RING_WAIT;
 	if (ivshmem_ring_load32(&peer->dir_epoch, end->wc) !=			/* C4 <- P4 */

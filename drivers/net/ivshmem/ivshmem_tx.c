@@ -108,6 +108,8 @@ ivshmem_tx_session(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
 		ivshmem_tx_lead(txq, dest, want & UINT16_MAX);
 	else if (want != dest->want_seen && ring->ready)
 		ivshmem_producer_refresh(ring);		/* Q3 */
+	if (want != dest->want_seen)
+		ring->backoff = 0;	/* bursts may be rare, and the liar gone */
 	dest->want_seen = want;
 	todo = anew != dest->anew_done ? IVSHMEM_RING_BUMP : ivshmem_producer_poll(ring);
 	dest->anew_done = anew;
