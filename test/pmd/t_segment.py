@@ -17,6 +17,7 @@ import pair
 ALL = 'ff:ff:ff:ff:ff:ff'
 GROUP = '01:00:5e:00:00:01'
 NOBODY = '02:00:00:00:00:77'
+ZERO = '00:00:00:00:00:00'   # nobody's, too
 
 
 class Segment:
@@ -98,7 +99,7 @@ def who_gets_what():
         for target in range(5):
             if source != target:
                 seg.expect({target: 40}, source, seg.macs[target], 40)
-        for dst in (ALL, GROUP, NOBODY):
+        for dst in (ALL, GROUP, NOBODY, ZERO):
             seg.expect(seg.others(source, 33), source, dst, 33)
         before = seg.xstats(source)
         seg.expect({}, source, seg.macs[source], 3)
@@ -249,6 +250,16 @@ def full_wait():
     lab.check(reply['got'] == taken and not reply['bad'] and not reply['gaps'], f'{reply}')
     seg.expect({1: 30}, 0, seg.macs[1], 30)
     seg.expect(seg.others(0, 3), 0, ALL, 3)
+    # a port that runs and has not polled yet is waited for, too; one that was stopped is not
+    seg.shell.do_all(['stop 2', 'start 2', 'link 2 up 10000', 'reset 0', f'dst {seg.macs[2]}'])
+    seg.region.wait_for_beats(0, 3)
+    lab.check(seg.shell.do('send 0 0 40 64')['sent'] == 0, 'the sender was not held back')
+    seg.shell.do('stop 2')
+    seg.region.wait_for_beats(0, 3)
+    lab.check(seg.shell.do('send 0 0 40 64')['sent'] == 40, 'the sender was held back')
+    values = seg.xstats(0)
+    lab.check(values['port2_tx_down'] + values['tx_dropped'] >= 40, f'{values}')
+    seg.expect({1: 30}, 0, seg.macs[1], 30)
     seg.end()
 
 
