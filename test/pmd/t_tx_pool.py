@@ -260,6 +260,25 @@ def killed_without():
     end(region, a, b)
 
 
+def left_unread():
+    """What a receiver that left had not read is counted as lost, whoever lets go of it."""
+    region = pair.Region()
+    a, b = two('unread', region)
+    lab.check(a.do('send 0 0 150 1000')['sent'] == 150, 'not 150 sent')
+    lab.check(free(a) == COUNT - 150, f'{free(a)} mbufs are at home')
+    b.quit()
+    is_home(a)
+    lost = a.do('xstats 0')['tx_lost_on_restart']
+    lab.check(lost == 150, f'{lost} counted as lost')
+    b = pair.Shell('unread-b2', region.vdev(*Z, 'port=1')).up()
+    a.do('use')
+    a.link('up')
+    serves_again(a, b)
+    lost = a.do('xstats 0')['tx_lost_on_restart']
+    lab.check(lost == 150, f'{lost} counted as lost')
+    end(region, a, b)
+
+
 def receiver_paused():
     """Taken for dead by its silence, it still looks at what was lent to it."""
     region = pair.Region()
@@ -460,6 +479,6 @@ def hugepages_are_back():
 
 FREE = lab.hugepages_free()
 lab.main(sends, plain_receiver, starts_anew, fewer_queues, killed_with_server, killed_without,
-         receiver_paused, small_frames_in_two_buffers, not_for_rx, sender_killed,
+         left_unread, receiver_paused, small_frames_in_two_buffers, not_for_rx, sender_killed,
          closed_with_mbufs_out, arguments, flooded, many, many_chains, both_ways, to_and_fro,
          hugepages_are_back)

@@ -298,8 +298,8 @@ bool ivshmem_tx_lend_bar(struct ivshmem_dest *dest) __rte_warn_unused_result;
 void ivshmem_tx_lend_tell_barred(struct ivshmem_dest *dest);
 /* Whatever a burst would do to get back what is held, about cnt of it. Returns how many. */
 uint32_t ivshmem_tx_lend_tend(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint32_t cnt);
-/* The consumer is dead: leave it. */
-void ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest);
+/* The consumer is dead, and may be gone for good: leave it. */
+void ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest, bool gone);
 /* Take back what the consumer returned, about cnt buffers. Returns how many. */
 uint32_t ivshmem_tx_lend_reap(struct ivshmem_dest *dest, uint32_t cnt);
 /* Let everything go, whoever uses it: the port closes. */

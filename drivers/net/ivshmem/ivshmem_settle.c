@@ -227,7 +227,7 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 		if (dest->flight.held_cnt == 0)
 			continue;
 		if (ivshmem_settle_is_dead(dev, slot)) {
-			ivshmem_tx_lend_leave(txq, dest);
+			ivshmem_tx_lend_leave(txq, dest, ivshmem_settle_is_gone(dev, slot));
 			ivshmem_settle_dest(dev, dest);
 			ivshmem_tx_lend_settled(dest);
 		} else if (idle || dest->ring.prod == dest->prod_seen) {

@@ -365,12 +365,18 @@ ivshmem_tx_lend_unbar_all(struct ivshmem_dest *dest)
 }
 
 void
-ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest)
+ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest, bool gone)
 {
 	struct ivshmem_producer *ring = &dest->ring;
 
 	if (!ivshmem_tx_lend_bar(dest) && !ring->ready)
 		return;		/* left before */
+	/* nobody else can count them; who is silent may still do so, when it goes on */
+	if (gone && ring->ready) {
+		ivshmem_producer_refresh(ring);
+		if (ring->ready)
+			ring->lost += ring->prod - ring->cons;
+	}
 	/* at once: what the port said of the session that ends says nothing of these loans */
 	if (!txq->dev->dead)	/* else the section is another's */
 		ivshmem_producer_start(ring, txq->dev->port.section, ring->desc_off, ring->size);
