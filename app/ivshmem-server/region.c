@@ -62,7 +62,7 @@ ivshmem_path_remove(struct ivshmem_region *region)
 	region->created = false;
 }
 
-/* R1: a second opening, of the same file, locked. If it is another server's it was not made here. */
+/* R1: a second opening, of the same file, locked. Another server's was not made here. */
 static int
 ivshmem_region_lock(struct ivshmem_region *region, struct ivshmem_fault *fault)
 {

@@ -221,7 +221,7 @@ ivshmem_slots_detach(struct ivshmem_slots *slots, uint32_t slot, enum ivshmem_sl
 		ivshmem_slot_close_fds(&slots->slot[slot], slots->vectors);
 }
 
-/* Whether a write to the eventfd would not block: full means that there is a ring to come anyway. */
+/* Whether a write would not block: who has a full eventfd has a ring to come anyway. */
 static bool
 ivshmem_slots_can_ring(int fd)
 {

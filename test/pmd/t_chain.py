@@ -166,7 +166,7 @@ class Echo:
         lab.wait_until(around, 20, 'frames that go around')
 
     def comes_home(self):
-        """Each takes what still goes around, whole, then what the other one sends; no mbuf lacks."""
+        """Each takes what still goes around, then what the other sends; no mbuf is missing."""
         def home():
             for shell in self.shells:
                 reply = shell.do('recv 0 0 64 1')

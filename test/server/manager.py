@@ -3,8 +3,8 @@
 """A stand-in for systemd: a notify socket, a store of files, and starts that give them back.
 
 As systemd does, it takes files with FDSTORE=1 under FDNAME, but none that it has, forgets them with
-FDSTOREREMOVE=1, and passes its own to the next start from 3 on, counted and named by LISTEN_FDS and LISTEN_FDNAMES, in
-no order to rely on.
+FDSTOREREMOVE=1, and passes its own to the next start from 3 on, counted and named by LISTEN_FDS and
+LISTEN_FDNAMES, in no order to rely on.
 """
 
 import array

@@ -210,9 +210,8 @@ static int
 ivshmem_mac_addr_set(struct rte_eth_dev *eth_dev, struct rte_ether_addr *mac)
 {
 	struct ivshmem_dev *dev = ivshmem_dev(eth_dev);
-	int ret;
+	const int ret = ivshmem_mac_check(dev, mac);
 
-	ret = ivshmem_mac_check(dev, mac);
 	if (ret != 0)
 		return ret;
 	rte_spinlock_lock(&dev->lock);
@@ -348,8 +347,9 @@ ivshmem_dev_alloc(struct ivshmem_dev *dev)
 		dev->fdb = rte_zmalloc("ivshmem_fdb", sizeof(*dev->fdb), RTE_CACHE_LINE_SIZE);
 	dev->xstats_base = rte_zmalloc("ivshmem_xstats", ivshmem_xstats_cnt(dev) *
 				       sizeof(*dev->xstats_base), 0);
-	if (dev->peers == NULL || dev->lives == NULL || dev->conflicts == NULL || dev->list == NULL ||
-	    dev->xstats_base == NULL || (dev->fdb == NULL && port_cnt > IVSHMEM_ABI_PORTS_MIN))
+	if (dev->peers == NULL || dev->lives == NULL || dev->conflicts == NULL ||
+	    dev->list == NULL || dev->xstats_base == NULL ||
+	    (dev->fdb == NULL && port_cnt > IVSHMEM_ABI_PORTS_MIN))
 		return -ENOMEM;
 	for (uint32_t slot = 0; slot < port_cnt; slot++)
 		ivshmem_peer_init(&dev->peers[slot], slot);
