@@ -86,8 +86,11 @@ def judge(tool, text, directory=lab.BUILD):
 
 
 def output(argv, cwd):
+    """What an analyzer says. Findings are no failure of its own: one that fails has not looked."""
     done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors='replace')
+    lab.check(done.returncode == 0,
+              f'{argv[0]} ended with status {done.returncode}:\n{done.stdout[-2000:]}')
     return done.stdout
 
 
@@ -136,7 +139,7 @@ def tidy():
 
 
 def finds_something():
-    """A null pointer and a leak are noticed by all of them."""
+    """A null pointer and a leak are noticed by all of them, and what does not compile."""
     place = lab.private_dir()
     bad = place / 'bad.c'
     bad.write_text('#include <stdlib.h>\nint f(int n);\nint f(int n)\n{\n\tint *p = NULL;\n'
@@ -147,6 +150,13 @@ def finds_something():
                   bad]):
         found = FINDING.findall(output(argv, place))
         lab.check(any('ull' in check for *_, check in found), f'{argv[0]} found {found}')
+    bad.write_text('#include <nowhere.h>\n')
+    for argv in (['gcc', '-fanalyzer', '-c', bad], ['clang-tidy', '--quiet', bad, '--']):
+        try:
+            output(argv, place)
+        except lab.Failure:
+            continue
+        raise lab.Failure(f'{argv[0]} did not look, and that was not noticed')
 
 
 lab.main(finds_something, cppcheck, gcc, gcc_driver, tidy)
