@@ -15,10 +15,12 @@
  * Keys: port=N (0), queues=N (1; all of the port's queues are slept on), silence=MS (5000; with one
  * frame under way this long a wait is a failure), awake=1 (it could sleep, and polls all the time),
  * busy=1 (ping: the same, and a random gap of 0..2 us before each frame, while the other arms),
- * hesitate=1 (pong: such a gap before it arms), spread=N (1400; lengths are 60 to 60 + N - 1).
+ * hesitate=1 (pong: such a gap before it arms), spread=N (1400; lengths are 60 to 60 + N - 1),
+ * tell=N (say so when it has gone to sleep N times).
  *
  * No wait has a time-out of its own but that of the silence: only an interrupt ends it. Frames are
- * as in pattern.h, numbered from 0, one series a queue; each byte and the order are checked.
+ * as in pattern.h, numbered from 0, one series a queue; each byte behind the addresses is checked,
+ * and the order.
  * Prints one line "result: key=value ..." and exits with 1 when something was wrong; ping's has the
  * median of its first SLEEPER_TIMED round trips. For a port without Rx interrupts it has only the
  * errno of rte_eth_dev_rx_intr_enable(), and the status is 2.
@@ -57,6 +59,7 @@ struct sleeper {
 	uint64_t ms;
 	uint64_t gap_us;
 	uint64_t silence_ms;
+	uint64_t tell;
 	uint32_t spread;
 	bool busy;
 	bool hesitates;
@@ -201,7 +204,10 @@ sleeper_sleep(struct sleeper *s)
 		s->ended = !sleeper_link_is_up(s);
 		return true;
 	}
-	s->sleeps++;
+	if (++s->sleeps == s->tell) {
+		printf("slept %" PRIu64 " times\n", s->sleeps);
+		fflush(stdout);
+	}
 	for (uint16_t q = 0; q < s->queue_cnt; q++)
 		if (rte_eth_dev_rx_intr_enable(s->port, q) != 0)
 			rte_exit(1, "ivshmem-sleeper: rx_intr_enable failed\n");
@@ -407,6 +413,7 @@ main(int argc, char **argv)
 	s.spread = sleeper_key(argc, argv, "spread", 1400);
 	s.awake = sleeper_key(argc, argv, "awake", 0) != 0;
 	s.silence_ms = sleeper_key(argc, argv, "silence", 5000);
+	s.tell = sleeper_key(argc, argv, "tell", 0);
 	s.busy = sleeper_key(argc, argv, "busy", 0) != 0;
 	s.hesitates = sleeper_key(argc, argv, "hesitate", 0) != 0;
 	signal(SIGTERM, sleeper_on_signal);

@@ -3,7 +3,8 @@
  */
 
 /*
- * Frames of ivshmem-shell and ivshmem-odd-peer: every byte follows from the sequence number.
+ * Frames of ivshmem-shell and ivshmem-odd-peer: each byte behind the addresses follows from the
+ * sequence number, and is checked.
  *
  * off  len  what
  *   0    6  destination
@@ -65,7 +66,7 @@ ivshmem_pattern_route(uint8_t *data, uint32_t len, const uint8_t dst[4])
 	data[13] = 0x00;
 }
 
-/* The frame's sequence number, or -1 when a byte is wrong. */
+/* The frame's sequence number, or -1 when a byte behind the addresses is wrong. */
 static inline int64_t
 ivshmem_pattern_check(const uint8_t *data, uint32_t len)
 {

@@ -20,7 +20,11 @@
 #include "check.h"
 #include "ivshmem_lock.h"
 
-#define PHASE_MS	1500
+#define PHASE_MS	1500	/* at least, and until the counts are reached */
+#define BOUND_MS	60000
+#define STEP_MS		10
+#define OWNER_COUNT	1000
+#define RIVAL_COUNT	10
 #define LINGER_EACH	2000
 #define LINGER		100000
 #define TRY_EACH	100000	/* rounds: the other one owns it again meanwhile */
@@ -30,12 +34,18 @@ struct race {
 	struct ivshmem_u32 stop;
 	uint64_t first;		/* under the lock */
 	uint64_t last;
-	uint64_t got_by_owner;	/* each written by one thread */
-	uint64_t got_owning;	/* of them */
-	uint64_t got_by_waiter;
-	uint64_t got_by_other;
+	struct ivshmem_u64 got_by_owner;	/* each written by one thread */
+	struct ivshmem_u64 got_owning;		/* of them */
+	struct ivshmem_u64 got_by_rival;
+	struct ivshmem_u32 wanted;		/* as the rival that tries saw it last */
 	_Atomic uint64_t broken;
 };
+
+static void
+race_count(struct ivshmem_u64 *counter)
+{
+	ivshmem_store64(counter, ivshmem_load64(counter) + 1);
+}
 
 /* What EAL does for its threads; to the lock all others are LCORE_ID_ANY. */
 static void
@@ -70,10 +80,12 @@ race_owner(void *arg)
 		if (hold == IVSHMEM_HOLD_NONE)
 			continue;
 		/* now and then for longer than a membarrier takes */
-		race_inside(race, race->got_by_owner % LINGER_EACH == 0 ? LINGER : 0);
+		race_inside(race, ivshmem_load64(&race->got_by_owner) % LINGER_EACH == 0 ?
+			    LINGER : 0);
 		ivshmem_lock_leave(&race->lock, hold);
-		race->got_by_owner++;
-		race->got_owning += hold < RTE_MAX_LCORE;
+		race_count(&race->got_by_owner);
+		if (hold < RTE_MAX_LCORE)
+			race_count(&race->got_owning);
 	}
 	return NULL;
 }
@@ -94,8 +106,9 @@ race_other(void *arg)
 		if (hold == IVSHMEM_HOLD_NONE)
 			continue;
 		race_inside(race, 0);
+		ivshmem_store32(&race->wanted, race->lock.wanted);
 		ivshmem_lock_leave(&race->lock, hold);
-		race->got_by_other++;
+		race_count(&race->got_by_rival);
 	}
 	return NULL;
 }
@@ -109,7 +122,7 @@ race_waiter(void *arg)
 		ivshmem_lock_take(&race->lock);
 		race_inside(race, 0);
 		ivshmem_lock_give(&race->lock);
-		race->got_by_waiter++;
+		race_count(&race->got_by_rival);
 	}
 	return NULL;
 }
@@ -129,31 +142,47 @@ own(struct ivshmem_lock *lock)
 	}
 }
 
+/* The owner owned it again each time, and the rival got it often enough. */
+static bool
+race_is_shown(const struct race *race, bool displaces)
+{
+	const uint64_t owner = ivshmem_load64(&race->got_by_owner);
+
+	return owner > OWNER_COUNT && ivshmem_load64(&race->got_owning) > owner / 2 &&
+		ivshmem_load64(&race->got_by_rival) > RIVAL_COUNT &&
+		(!displaces || ivshmem_load32(&race->wanted) == IVSHMEM_LOCK_STREAK_MAX);
+}
+
 static void
 race_run(void *(*rival)(void *arg), bool displaces)
 {
-	const struct timespec phase = { PHASE_MS / 1000, PHASE_MS % 1000 * 1000000 };
+	const struct timespec step = { 0, STEP_MS * 1000000 };
 	struct race race = { .broken = 0 };
 	pthread_t threads[2];
+	uint64_t by_owner, by_rival;
+	bool shown = false;
 
 	ivshmem_lock_init(&race.lock);
 	pthread_create(&threads[0], NULL, race_owner, &race);
 	while (ivshmem_load32(&race.lock.owner) == IVSHMEM_LOCK_SHARED)
 		rte_pause();
 	pthread_create(&threads[1], NULL, rival, &race);
-	nanosleep(&phase, NULL);
+	for (int ms = 0; ms < PHASE_MS || (ms < BOUND_MS && !shown); ms += STEP_MS) {
+		nanosleep(&step, NULL);
+		shown = race_is_shown(&race, displaces);
+	}
 	ivshmem_store32(&race.stop, 1);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
+	by_owner = ivshmem_load64(&race.got_by_owner);
+	by_rival = ivshmem_load64(&race.got_by_rival);
+	printf("owner %" PRIu64 " (owning %" PRIu64 "), rival %" PRIu64 "\n", by_owner,
+	       ivshmem_load64(&race.got_owning), by_rival);
 	CHECK_EQ(race.broken, 0);
-	CHECK_EQ(race.first, race.got_by_owner + race.got_by_waiter + race.got_by_other);
+	CHECK_EQ(race.first, by_owner + by_rival);
 	CHECK_EQ(race.last, race.first);
-	CHECK(race.got_by_owner > 1000);
-	CHECK(race.got_owning > race.got_by_owner / 2);	/* each time it owns it again */
-	CHECK(race.got_by_waiter + race.got_by_other > 10);
+	CHECK(shown);
 	CHECK_EQ(race.lock.wanted, displaces ? IVSHMEM_LOCK_STREAK_MAX : IVSHMEM_LOCK_STREAK_MIN);
-	printf("owner %" PRIu64 " (owning %" PRIu64 "), waiter %" PRIu64 ", other %" PRIu64 "\n",
-	       race.got_by_owner, race.got_owning, race.got_by_waiter, race.got_by_other);
 }
 
 static void *
