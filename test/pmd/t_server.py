@@ -8,7 +8,8 @@ import random
 
 import lab
 import pair
-from crowd import CROWD, crowd
+from client import Client
+from crowd import CROWD, attack
 
 
 def taken_over_beneath_traffic():
@@ -46,10 +47,25 @@ def bad_clients_beside_traffic():
     region = pair.Served('--ports', 4, '--queues', 1, '-l', '16M', '--client-timeout', 1)
     ports = pair.shell_pair(region, name='beside-')
     ports[0].exchange(ports[1])
+    watch = Client(region.server.socket).greet()
+    watch.sock.close()
     before = [(lab.fd_count(port.pid), port.do('xstats 0')['link_changes']) for port in ports]
-    for _ in range(20):
-        crowd(region.server.socket, CROWD // 20)
+    turns = meanwhile = 0
+
+    def lives():
+        return sum(watch.region.slot(slot)[0][0] for slot in (2, 3))
+
+    def exchanged():
+        nonlocal turns, meanwhile
+        come = lives()
         ports[0].exchange(ports[1])
+        turns += 1
+        came = lives() - come
+        meanwhile += came
+        return turns >= 20 and came > 0 and meanwhile > CROWD / 20     # most are refused
+    with attack(region.server.socket):
+        lab.wait_until(exchanged, 120, 'frames beside bad clients')
+    print(f'{meanwhile} bad clients got an id during {turns} exchanges')
     for port, (fds, changes) in zip(ports, before):
         lab.check('without the server' not in port.output(), f'{port.name} lost the server')
         lab.check(port.do('xstats 0')['link_changes'] == changes, f'{port.name}: its link changed')

@@ -2,8 +2,10 @@
 # Copyright(c) 2026 The net_ivshmem authors
 """Bad clients of the server, many of them."""
 
+import contextlib
 import os
 import random
+import signal
 import socket
 
 import lab
@@ -57,3 +59,21 @@ def crowd(path, count, at_once=8):
             waiting.pop(random.randrange(at_once)).close()
     for sock in waiting:
         sock.close()
+
+
+@contextlib.contextmanager
+def attack(path):
+    """Bad clients that come all the time, as long as there is a server."""
+    child = os.fork()
+    if child == 0:
+        try:
+            crowd(path, 2**31)
+        except OSError:
+            pass    # no server at this moment
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

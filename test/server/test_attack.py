@@ -16,7 +16,7 @@ import struct
 
 import lab
 from client import Client, wait_state, LIVE, LEFT, DROPPED, BOUND
-from crowd import CROWD, crowd
+from crowd import CROWD, attack, crowd
 from manager import Manager
 from qemu import Qemu, device, need_qemu, rings_both_ways
 
@@ -153,18 +153,10 @@ def replaced_under_attack():
     server.expect('ready')
     qemu, watch = good_ones(path)
     for number in range(10 if lab.LONG else 4):
-        child = os.fork()
-        if child == 0:
-            try:
-                crowd(path, 10000)
-            except OSError:
-                pass    # no server at this moment
-            os._exit(0)
-        lives = watch.region.slot(2)[0][0]
-        lab.wait_until(lambda: watch.region.slot(2)[0][0] > lives + 20, BOUND, 'the attack')
-        server.kill()
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        with attack(path):
+            lives = watch.region.slot(2)[0][0]
+            lab.wait_until(lambda: watch.region.slot(2)[0][0] > lives + 20, BOUND, 'the attack')
+            server.kill()
         server = manager.start(f'server-{number}', path, *args)
         server.expect('ready', 20)
         unharmed(server, qemu, watch, 4)
@@ -174,21 +166,13 @@ def replaced_under_attack():
     server = lab.Server(*args, name='plain')
     other, watch = good_ones(server.socket)
     for number in range(10 if lab.LONG else 4):
-        child = os.fork()
-        if child == 0:
-            try:
-                crowd(server.socket, 10000)
-            except OSError:
-                pass
-            os._exit(0)
-        lives = watch.region.slot(2)[0][0]
-        lab.wait_until(lambda: watch.region.slot(2)[0][0] > lives + 20, BOUND, 'the attack')
-        heir = lab.Process(f'heir-{number}', [lab.server(), '-S', server.socket, '--takeover'])
-        heir.socket = server.socket
-        heir.expect('ready', 20)
-        lab.check(server.wait() == 0, server.tail())
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        with attack(server.socket):
+            lives = watch.region.slot(2)[0][0]
+            lab.wait_until(lambda: watch.region.slot(2)[0][0] > lives + 20, BOUND, 'the attack')
+            heir = lab.Process(f'heir-{number}', [lab.server(), '-S', server.socket, '--takeover'])
+            heir.socket = server.socket
+            heir.expect('ready', 20)
+            lab.check(server.wait() == 0, server.tail())
         server = heir
         unharmed(server, other, watch, 4)
     for one in (qemu, other):
