@@ -127,7 +127,7 @@ class GuestTraffic:
     def received(self):
         return received_of(self.job.lines[-20:])
 
-    def kill(self):
+    def end(self):
         if not self.vm.ended and self.job.status is None:
             self.job.kill('KILL')
 

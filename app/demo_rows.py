@@ -99,7 +99,7 @@ class Wire:
                        JUDGE_WAIT)
         finally:
             for run in runs:
-                run.kill()
+                run.end()
         (_, got), (_, sent) = (run.finish() for run in runs)
         self.console.say(f'judged {what}: {got["totals"]["received"]} of '
                          f'{sent["totals"]["sent"]} frames, '

@@ -87,7 +87,7 @@ class Contestant:
 
     def end(self):
         for proc in self.procs:
-            proc.kill()
+            proc.end()
 
     def reason(self, problem):
         """Why it failed, in one line: the driver's own words if it had some."""

@@ -49,7 +49,7 @@ class Sleepers:
 
     def end(self):
         for proc in (self.ping, self.pong, self.server):
-            proc.kill()
+            proc.end()
 
 
 def take_sleepers(name, cpus):
