@@ -70,10 +70,11 @@ def never_counted(bench, names):
 
 
 def attack(shape, kind, scope, mode, seed, where='/dev/shm'):
-    """One row: attack, look, repair, serve somebody honest."""
+    """One row: attack, look, repair, serve somebody honest; nothing has leaked then."""
     row = f'{shape}-{kind}-{scope}-{mode}'
     bench = Bench(row, shape, scope, MODES[mode], where)
     bench.victim.moves('sent0' if shape == 'segment' else 'turns')
+    before = bench.victim.usage()
     pair_is_judged = shape == 'segment' and scope == 'own'
     if not pair_is_judged:
         bench.victim.do('judge 0')
@@ -104,6 +105,11 @@ def attack(shape, kind, scope, mode, seed, where='/dev/shm'):
     if shape == 'segment':
         for port in (1, 2):
             bench.victim.moves(f'honest{port}')
+    bench.victim.has_no_more(before)
+    # nor is anything left of the ports that met the attacker when they are closed
+    bench.victim.do('judge 0')
+    bench.victim.do('restart', seconds=60)
+    print(f'{row}: {before}, then {bench.victim.has_no_more(before)}', flush=True)
     bench.end()
 
 

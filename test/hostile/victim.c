@@ -10,7 +10,7 @@
  *   PROGRESS  file of 4096 bytes, for the attacker; see victim.h
  *   revive    a port whose slot was stolen, or that passes nothing, is made anew
  *   ARGS      devices of the ports; port 0 talks to all, ports 1 and 2, if any, to each other
- * Commands on standard input: counts; judge 0|1; restart (all ports anew); xstats
+ * Commands on standard input: counts; judge 0|1; restart (all ports anew); usage; xstats
  * PORT; quit.
  */
 
@@ -291,6 +291,7 @@ static const struct ivshmem_command victim_commands[] = {
 	{ "judge", 1, victim_judge },
 	{ "quit", 0, victim_quit },
 	{ "restart", 0, victim_restart },
+	{ "usage", 0, victim_usage },
 	{ "xstats", 1, victim_xstats },
 	{ NULL, 0, NULL },
 };

@@ -4,7 +4,8 @@
 
 /*
  * The victim's parts: ports and commands (victim.c), frames out and in (frames.c), mbufs and their
- * private copies (pool.c), guards around the region (guard.c).
+ * private copies (pool.c), guards around the region (guard.c), what is open, mapped and allocated
+ * (usage.c).
  *
  * A check that fails ends the process by victim_die(): the test reads the words.
  *
@@ -89,5 +90,9 @@ void victim_pool_audit(void);
 void victim_guard(void);
 /* The slot in whose section these are the bytes of one buffer; -1 when they are not. */
 int victim_guard_owner(const void *from, uint64_t len);
+
+/* -- usage.c -- */
+/* Command: how many ports are up; open files, mappings, and what of EAL's heaps is allocated. */
+int victim_usage(int argc, char **argv);
 
 #endif /* IVSHMEM_TEST_VICTIM_H */
