@@ -167,7 +167,7 @@ MUTANTS = [
            ';',
            'server:test_slots table_follows_clients'),
     Mutant('ring_without_a_bound', 'app/ivshmem-server/slots.c',
-           'ivshmem_slots_bound(IVSHMEM_RING_BOUND_US);',
+           'ivshmem_bound_begin();',
            ';',
            'server:test_attack an_eventfd_is_filled_just_then'),
     Mutant('memory_may_shrink', 'app/ivshmem-server/memory.c',
@@ -289,7 +289,7 @@ def outcome(test):
     try:
         status = process.proc.wait(BOUND)
     except subprocess.TimeoutExpired:
-        process.kill()
+        process.end()
         status = f'none within {BOUND} s'
     lab.check(status != lab.SKIP, f'{test} was skipped:\n{process.tail()}')
     return status == 0, f'status {status}\n{process.tail()}'
