@@ -403,4 +403,24 @@ def attaching():
     region.remove()
 
 
-lab.main(every_field, attaching, running, left_behind)
+def let_off_soon():
+    """Who lied again and again waits longer each time, but no longer than a heartbeat, however
+    seldom somebody sends to it."""
+    bench = Bench('liar')
+    for lie in range(18):
+        before = bench.counters()[VICTIM]['tx_bad_index']
+
+        def lied():
+            word = int.from_bytes(bench.memory.read('cons', 'cw'), 'little')
+            bench.memory.write('cons', 'cw', ((word & ~0xffffffff) |
+                                              (word + 40000 & 0xffffffff)).to_bytes(8, 'little'))
+            bench.look()
+            bench.send((VICTIM, CULPRIT))
+            bench.gather()
+            return bench.counters()[VICTIM]['tx_bad_index'] > before
+        lab.wait_until(lied, 20, f'lie {lie} to be noticed')
+    lab.wait_until(bench.works, 20, 'traffic with who lied')
+    bench.end()
+
+
+lab.main(every_field, attaching, running, let_off_soon, left_behind)
