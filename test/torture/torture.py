@@ -198,8 +198,7 @@ class Group:
 
     def _quiet(self, what):
         """Pauses the sources until all has arrived; returns the states then."""
-        for node in self.nodes.values():
-            node.do('pause')
+        self.pause()
         last = None
         end = time.monotonic() + BOUND
         while True:
@@ -208,9 +207,16 @@ class Group:
             if not wrong and states == last:
                 return states
             last = states
+            if wrong and all(one.startswith('barred') for one in wrong):
+                self.resume()       # a queue sees with its next burst that it may use them again
+                self.pause()
             lab.check(time.monotonic() < end, f'{self.name}: {BOUND} s after {what}: {wrong}, '
                       f'{accounts}, {states}, {self.xstats()}')
             time.sleep(0.005)
+
+    def pause(self):
+        for node in self.nodes.values():
+            node.do('pause')
 
     def resume(self):
         for node in self.nodes.values():
