@@ -22,13 +22,13 @@ MACS = ['02:cc:00:00:00:01', '02:cc:00:00:00:02']
 MODES = {'copy': [], 'zero-copy': ['zero_copy=1']}
 
 
-def measured(kind, mode):
+def measured(kind, mode, poll):
     """The attacker's numbers, with traffic from port 0 to port 1 all the time."""
     name = f'{kind}-{mode}'
     region = pair.Region('16M', ports=3, queues=1)
     ends = [pair.Traffic(f'{name}-{role}', role,
                          region.vdev(f'port={port}', f'mac={MACS[port]}', *MODES[mode]),
-                         '--quiet', '--poll', 'busy', '--idle', 0, '--wait', 60,
+                         '--quiet', '--poll', poll, '--idle', 0, '--wait', 60,
                          '--tx-timeout', 60, '--sizes', 60, '--dst-mac', MACS[1],
                          '--expect', 'lost=any,received=any,foreign=any,corrupted=any')
             for port, role in enumerate(('gen', 'sink'))]
@@ -52,7 +52,7 @@ def measured(kind, mode):
 def scribbled():
     """Scribbling over its own section costs others at most a tenth of their rate."""
     for mode in MODES:
-        found = measured('rate-scribble', mode)
+        found = measured('rate-scribble', mode, 'yield')
         lab.check(found['quiet_ms'] and found['ms'], f'no slices: {found}')
         quiet = found['quiet_frames'] / found['quiet_ms']
         rate = found['frames'] / found['ms']
@@ -63,15 +63,17 @@ def scribbled():
 
 
 def shared():
-    """Of two sources that send as fast as they can each gets 40 to 60 %."""
+    """Of two sources that send as fast as they can the honest one gets 40 % at least; more where
+    the attacker is the slower one. That bursts alternate exactly shows pmd:t_segment round_robin.
+    """
     for mode in MODES:
-        found = measured('rate-share', mode)
+        found = measured('rate-share', mode, 'busy')
         mine, theirs = found['quiet_frames'], found['attacker_frames']
         lab.check(mine and theirs, f'nothing arrived: {found}')
         share = 100 * mine / (mine + theirs)
         print(f'{mode}: {mine:,} frames of the honest port, {theirs:,} of the attacker: '
               f'{share:.1f} %')
-        lab.check(40 <= share <= 60, f'{mode}: the honest port had {share:.1f} %')
+        lab.check(share >= 40, f'{mode}: the honest port had {share:.1f} %')
 
 
 lab.main(scribbled, shared)
