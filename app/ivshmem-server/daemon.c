@@ -82,8 +82,8 @@ ivshmem_daemon_detach(int fd)
 	close(fd);
 }
 
-int
-ivshmem_pid_file_open(const char *path, struct ivshmem_fault *fault)
+static int
+ivshmem_pid_file_make(const char *path, struct ivshmem_fault *fault)
 {
 	char text[16];
 	struct stat st;
@@ -111,6 +111,17 @@ ivshmem_pid_file_open(const char *path, struct ivshmem_fault *fault)
 		ivshmem_pid_file_close(fd, path);
 		return IVSHMEM_FAULT(fault, -EIO, "it can not be written");
 	}
+	return fd;
+}
+
+int
+ivshmem_pid_file_open(const char *path)
+{
+	struct ivshmem_fault fault;
+	int fd = ivshmem_pid_file_make(path, &fault);
+
+	if (fd < 0)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "--pid-file %s: %s", path, fault.text);
 	return fd;
 }
 

@@ -21,10 +21,10 @@ int ivshmem_daemon_fork(void);
 void ivshmem_daemon_detach(int fd);
 
 /*
- * Write our process id to a file and keep it locked. Returns the fd, or -errno with the fault; a
- * file that a living process holds is refused.
+ * Write our process id to a file and keep it locked. Returns the fd, or -errno, logged; a file that
+ * a living process holds is refused.
  */
-int ivshmem_pid_file_open(const char *path, struct ivshmem_fault *fault);
+int ivshmem_pid_file_open(const char *path);
 
 /* Remove the pid file; fd = -1 is accepted. */
 void ivshmem_pid_file_close(int fd, const char *path);

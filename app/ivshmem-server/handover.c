@@ -238,15 +238,9 @@ ivshmem_handover_give(struct ivshmem_server *server)
 static void
 ivshmem_handover_keep(struct ivshmem_server *server)
 {
-	const char *path = server->options->pid_file;
-	struct ivshmem_fault fault;
-
 	ivshmem_handover_listen(server);
-	if (path == NULL)
-		return;
-	server->pid_fd = ivshmem_pid_file_open(path, &fault);
-	if (server->pid_fd < 0)
-		ivshmem_log(IVSHMEM_LOG_ERROR, "--pid-file %s: %s", path, fault.text);
+	if (server->options->pid_file != NULL)
+		server->pid_fd = ivshmem_pid_file_open(server->options->pid_file);
 }
 
 void

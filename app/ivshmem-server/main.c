@@ -157,16 +157,13 @@ static int
 ivshmem_serve_ready(struct ivshmem_server *server, int daemon_fd)
 {
 	const char *path = server->options->pid_file;
-	struct ivshmem_fault fault;
 	int ret;
 
 	if (path != NULL) {
-		server->pid_fd = ivshmem_pid_file_open(path, &fault);
-		if (server->pid_fd < 0)
-			ivshmem_log(IVSHMEM_LOG_ERROR, "--pid-file %s: %s", path, fault.text);
+		server->pid_fd = ivshmem_pid_file_open(path);
 		/* clients that were taken over must not suffer from it */
 		if (server->pid_fd < 0 && !server->options->takeover) {
-			server->leave = server->keep;
+			server->leave = server->keep && server->kept;
 			ivshmem_server_destroy(server, true);
 			return IVSHMEM_EXIT_FAILED;
 		}

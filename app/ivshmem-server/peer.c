@@ -236,38 +236,40 @@ ivshmem_peer_flush(struct ivshmem_peer *peer, const struct ivshmem_slots *slots,
 	return 0;
 }
 
-int
-ivshmem_peer_listen(struct ivshmem_peer *peer)
+/* Drop some bytes that came, and the files that came along. Returns how many, 0, or -errno. */
+static ssize_t
+ivshmem_peer_drop(const struct ivshmem_peer *peer)
 {
-	char byte;
+	char bytes[256];
 	ssize_t len;
-	int error;
 
 	ivshmem_bound_begin();
 	do {
-		len = recv(peer->fd, &byte, sizeof(byte), MSG_DONTWAIT);
+		len = recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 	} while (len < 0 && errno == EINTR);
-	error = errno;
+	len = len < 0 ? -errno : len;
 	ivshmem_bound_end();
+	return len;
+}
+
+int
+ivshmem_peer_listen(struct ivshmem_peer *peer)
+{
+	const ssize_t len = ivshmem_peer_drop(peer);
+
 	if (len == 0)
 		return -EPIPE;
 	if (len > 0)
 		return -EPROTO;
-	return error == EAGAIN || error == EWOULDBLOCK ? 0 : -error;
+	return len == -EAGAIN || len == -EWOULDBLOCK ? 0 : (int)len;
 }
 
 void
 ivshmem_peer_hang_up(const struct ivshmem_peer *peer)
 {
-	char bytes[256];
-	ssize_t len;
-
 	shutdown(peer->fd, SHUT_RDWR);
-	ivshmem_bound_begin();
-	do {
-		len = recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	} while (len > 0 || (len < 0 && errno == EINTR));
-	ivshmem_bound_end();
+	while (ivshmem_peer_drop(peer) > 0)
+		;
 }
 
 void
