@@ -38,22 +38,10 @@ struct ivshmem_estate {
 static rte_spinlock_t ivshmem_estates_lock = RTE_SPINLOCK_INITIALIZER;
 static struct ivshmem_estate *ivshmem_estates;
 
-/* Buffers of others. */
-static uint32_t
-ivshmem_estate_loans(struct ivshmem_loans *const *tables, uint32_t cnt)
-{
-	uint32_t out = 0;
-
-	for (uint32_t i = 0; i < cnt; i++)
-		if (tables[i] != NULL)
-			out += ivshmem_loans_out(tables[i]);
-	return out;
-}
-
 static uint32_t
 ivshmem_estate_out(const struct ivshmem_estate *estate)
 {
-	return ivshmem_estate_loans(estate->tables, estate->cnt) +
+	return ivshmem_loans_out(estate->tables, estate->cnt) +
 		(estate->pool == NULL ? 0 : ivshmem_pool_out(estate->pool));
 }
 
@@ -109,7 +97,7 @@ ivshmem_estate_leave(const char *name, struct ivshmem_port *port, struct ivshmem
 		     uint32_t cnt, struct ivshmem_pool *pool,
 		     const struct ivshmem_transport *transport)
 {
-	const bool leaves = ivshmem_estate_loans(tables, cnt) == 0;
+	const bool leaves = ivshmem_loans_out(tables, cnt) == 0;
 	struct ivshmem_estate *estate;
 
 	if (leaves)

@@ -124,14 +124,20 @@ ivshmem_loans_try_drain(struct ivshmem_loans *loans)
 }
 
 uint32_t
-ivshmem_loans_out(struct ivshmem_loans *loans)
+ivshmem_loans_out(struct ivshmem_loans *const *tables, uint32_t cnt)
 {
-	uint32_t out;
+	uint32_t out = 0;
 
-	ivshmem_lock_take(&loans->lock);
-	ivshmem_loans_drain(loans);
-	out = loans->cnt - loans->spare_cnt;
-	ivshmem_lock_give(&loans->lock);
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct ivshmem_loans *loans = tables[i];
+
+		if (loans == NULL)
+			continue;
+		ivshmem_lock_take(&loans->lock);
+		ivshmem_loans_drain(loans);
+		out += loans->cnt - loans->spare_cnt;
+		ivshmem_lock_give(&loans->lock);
+	}
 	return out;
 }
 

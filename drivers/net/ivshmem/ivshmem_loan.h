@@ -79,8 +79,8 @@ struct ivshmem_loans {
 /* A table of cnt loans, and ring_cnt consumer ends. Returns NULL without memory. */
 struct ivshmem_loans *ivshmem_loans_create(uint32_t ring_cnt, uint32_t cnt, unsigned int socket);
 
-/* Loans that are out. Control thread. */
-uint32_t ivshmem_loans_out(struct ivshmem_loans *loans);
+/* Loans that are out of cnt tables, some NULL. Control thread. */
+uint32_t ivshmem_loans_out(struct ivshmem_loans *const *tables, uint32_t cnt);
 
 /*
  * Whether a loan of an earlier session of the source's is out that lies in another section than

@@ -21,6 +21,7 @@
 
 #include "ivshmem_atomic.h"
 #include "ivshmem_port.h"
+#include "ivshmem_ring.h"
 
 #define IVSHMEM_CONF_TRIES	8
 #define IVSHMEM_WATCH_STEP_MS	10u
@@ -141,18 +142,11 @@ ivshmem_port_release(struct ivshmem_port *port)
 	ivshmem_store64_release(&port->section->nonce, 0);
 }
 
-static void
-ivshmem_port_order(const struct ivshmem_port *port)
-{
-	if (port->wc)
-		ivshmem_fence_full();
-}
-
 void
 ivshmem_port_set_state(struct ivshmem_port *port, enum ivshmem_port_state state)
 {
 	port->state = state;
-	ivshmem_port_order(port);
+	ivshmem_ring_order(port->wc);
 	ivshmem_store64_release(&port->section->row, ivshmem_row(port->life, state));	/* P5 */
 }
 
@@ -163,10 +157,10 @@ ivshmem_port_set_conf(struct ivshmem_port *port, const struct ivshmem_conf_shm *
 
 	ivshmem_store32(&section->conf_seq, port->conf_seq + 1);
 	ivshmem_fence_release();
-	ivshmem_port_order(port);
+	ivshmem_ring_order(port->wc);
 	memcpy(&section->conf, conf, sizeof(*conf));
 	port->conf_seq += 2;
-	ivshmem_port_order(port);
+	ivshmem_ring_order(port->wc);
 	ivshmem_store32_release(&section->conf_seq, port->conf_seq);
 }
 

@@ -285,9 +285,7 @@ ivshmem_settle_left(struct rte_eth_dev *eth_dev)
 			left += dest->flight.held_cnt;
 		}
 	}
-	for (uint32_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++)
-		if (dev->loans[queue] != NULL)
-			left += ivshmem_loans_out(dev->loans[queue]);
+	left += ivshmem_loans_out(dev->loans, RTE_DIM(dev->loans));
 	if (dev->pool != NULL)
 		left += ivshmem_pool_out(dev->pool);
 	return left;
