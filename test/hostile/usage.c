@@ -12,9 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_malloc.h>
-
 #include "../pmd/command.h"
+#include "../pmd/heap.h"
 #include "victim.h"
 
 /* Open files; that of the directory itself is always one of them. */
@@ -56,16 +55,10 @@ usage_say_maps(void)
 static void
 usage_say_heaps(void)
 {
-	struct rte_malloc_socket_stats stats;
-	uint64_t bytes = 0;
-	uint64_t blocks = 0;
+	uint64_t blocks;
+	uint64_t bytes;
 
-	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++) {
-		if (rte_malloc_get_socket_stats(socket, &stats) != 0)
-			continue;
-		bytes += stats.heap_allocsz_bytes;
-		blocks += stats.alloc_count;
-	}
+	ivshmem_heap_count(&blocks, &bytes);
 	ivshmem_say("blocks=%" PRIu64 " bytes=%" PRIu64, blocks, bytes);
 }
 

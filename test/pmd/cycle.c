@@ -27,8 +27,9 @@
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
-#include <rte_malloc.h>
 #include <rte_mbuf.h>
+
+#include "heap.h"
 
 #define CYCLE_NAME "net_ivshmem0"
 #define CYCLE_WARM_UP 20
@@ -91,7 +92,6 @@ cycle_is_armed(const char *fd)
 static void
 cycle_measure(struct cycle_usage *usage)
 {
-	struct rte_malloc_socket_stats stats;
 	struct dirent *entry;
 	DIR *dir;
 
@@ -105,12 +105,7 @@ cycle_measure(struct cycle_usage *usage)
 	if (dir != NULL)
 		closedir(dir);
 	cycle_count_mappings(usage);
-	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++) {
-		if (rte_malloc_get_socket_stats(socket, &stats) != 0)
-			continue;
-		usage->blocks += stats.alloc_count;
-		usage->bytes += stats.heap_allocsz_bytes;
-	}
+	ivshmem_heap_count(&usage->blocks, &usage->bytes);
 	usage->mbufs = rte_mempool_in_use_count(cycle_pool);
 }
 

@@ -21,11 +21,11 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
-#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_power_intrinsics.h>
 
 #include "command.h"
+#include "heap.h"
 #include "shell.h"
 
 struct rte_mempool *shell_pool;
@@ -325,19 +325,12 @@ shell_info(int argc, char **argv)
 static int
 shell_memory(int argc, char **argv)
 {
-	struct rte_malloc_socket_stats stats;
-	uint64_t bytes = 0;
-	uint32_t cnt = 0;
+	uint64_t bytes, cnt;
 
 	(void)argc;
 	(void)argv;
-	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++) {
-		if (rte_malloc_get_socket_stats(socket, &stats) != 0)
-			continue;
-		bytes += stats.heap_allocsz_bytes;
-		cnt += stats.alloc_count;
-	}
-	ivshmem_say("bytes=%" PRIu64 " blocks=%" PRIu32 " mbufs=%u of=%u", bytes, cnt,
+	ivshmem_heap_count(&cnt, &bytes);
+	ivshmem_say("bytes=%" PRIu64 " blocks=%" PRIu64 " mbufs=%u of=%u", bytes, cnt,
 		    shell_pool == NULL ? 0 : rte_mempool_avail_count(shell_pool),
 		    shell_pool == NULL ? 0 : shell_pool->size);
 	return 0;

@@ -26,10 +26,10 @@
 #include <rte_epoll.h>
 #include <rte_errno.h>
 #include <rte_interrupts.h>
-#include <rte_malloc.h>
 
 #include "account.h"
 #include "command.h"
+#include "heap.h"
 #include "options.h"
 #include "port.h"
 #include "run.h"
@@ -287,17 +287,11 @@ node_requeue(int argc, char **argv)
 static int
 node_memory(int argc, char **argv)
 {
-	struct rte_malloc_socket_stats stats;
-	uint64_t bytes = 0, blocks = 0;
+	uint64_t bytes, blocks;
 
 	(void)argc;
 	(void)argv;
-	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++) {
-		if (rte_malloc_get_socket_stats(socket, &stats) != 0)
-			continue;
-		bytes += stats.heap_allocsz_bytes;
-		blocks += stats.alloc_count;
-	}
+	ivshmem_heap_count(&blocks, &bytes);
 	ivshmem_say("bytes=%" PRIu64 " blocks=%" PRIu64, bytes, blocks);
 	return 0;
 }
