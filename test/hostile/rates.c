@@ -15,7 +15,7 @@
 #include "attacker.h"
 
 #define RATE_SLICE_MS 100u
-#define RATE_BURST 32u
+#define RATE_BURST 96u
 #define RATE_LEN 60u
 
 static struct {
