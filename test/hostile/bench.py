@@ -81,7 +81,8 @@ class Victim(pair.Driven):
         try:
             self.until('counts', lambda now: now[key] >= first + more, seconds, f'{more} {key}')
         except lab.Failure as failure:
-            raise lab.Failure(f'{failure}\n{self.counts()}\n{self.do("xstats " + key[-1])}')
+            told = [self.do(f'xstats {port}') for port in range(self.hello['ports'])]
+            raise lab.Failure('\n'.join(map(str, (failure, self.counts(), *told))))
 
     def usage(self):
         """What it has open, mapped and allocated, while all ports are up."""
