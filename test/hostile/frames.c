@@ -30,9 +30,13 @@ static const struct rte_ether_addr frames_all = { { 255, 255, 255, 255, 255, 255
 static const struct rte_ether_addr frames_nobody = { { 2, 7, 7, 7, 7, 7 } };
 #define FRAMES_RESUME_MS 3000u	/* after a port of the pair started its rings anew */
 
-/* Frames of the pair: the low bits of the number of the period, judged or not, and their own. */
-#define FRAMES_PERIOD_SHIFT 24
-#define FRAMES_PERIOD_MASK 0xffu
+/*
+ * Frames of the pair: the low bits of the number of the period, judged or not, and of their own,
+ * which begins anew within a second.
+ */
+#define FRAMES_PERIOD_SHIFT 16
+#define FRAMES_PERIOD_MASK 0xffffu
+#define FRAMES_SEQ_MASK 0xffffu
 
 static bool frames_judged = true;
 static uint32_t frames_period;		/* so that frames from before it are known as such */
@@ -140,7 +144,8 @@ frames_pattern(const struct rte_mbuf *mbuf)
 static uint32_t
 frames_pair_seq(uint32_t next)
 {
-	return (frames_period & FRAMES_PERIOD_MASK) << FRAMES_PERIOD_SHIFT | next;
+	return (frames_period & FRAMES_PERIOD_MASK) << FRAMES_PERIOD_SHIFT |
+		(next & FRAMES_SEQ_MASK);
 }
 
 /* From before the period, or nobody can say. */
