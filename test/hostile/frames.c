@@ -22,7 +22,8 @@
 #include "../pmd/pattern.h"
 #include "victim.h"
 
-#define FRAMES_WINDOW 64u	/* of the pair: a ring holds more, so nothing is dropped */
+/* Of the pair: with what goes that way besides, and is lent up, fewer than there are buffers. */
+#define FRAMES_WINDOW 32u
 #define FRAMES_BURST 16u
 #define FRAMES_FORWARD 4u	/* of a burst, and only while few of the pair are on their way */
 

@@ -15,6 +15,7 @@ COUNT = 512
 POOLED = [f'tx_pool={COUNT}']
 BEATS = 6       # far more than a port needs to look at the others
 BUSY = 2000000  # frames: many heartbeats
+FILL = 8192     # frames: more than a ring holds
 
 
 def vdev(region, slot, *more):
@@ -170,5 +171,55 @@ def closed_with_frames_held():
     end(region, a)
 
 
+def kept_by(b, a, count=50):
+    """b keeps so many frames that a sent it; what they are."""
+    a.meet(b)
+    lab.check(a.do(f'send 0 0 {count} 1000 1 1000')['sent'] == count, 'not all sent')
+    held = b.do('held')['held'] + count
+    lab.wait_until(lambda: b.do('hold 0 0 64') and b.do('held')['held'] >= held, 10,
+                   f'{count} frames')
+    return b.do('held')
+
+
+def restarted_in_place():
+    """a knows what is out when it is stopped and started: the rest is for new frames at once."""
+    region, a, b, c = segment('place')
+    a.do(f'dst {MACS[1]}')
+    for _ in range(3):
+        before = kept_by(b, a)
+        a.do_all(['stop 0', 'start 0'])
+        a.link('up')
+        a.exchange(b, length=1000)
+        lab.check(b.do('held') == before, f'held before: {before}, now: {b.do("held")}')
+    b.do('release')
+    end(region, a, b, c)
+
+
+def restarted_again_and_again():
+    """What b keeps is used all the same after a minute, however often a has started anew meanwhile;
+    but not what b keeps of a later session."""
+    region, a, b, c = segment('again')
+    a.do(f'dst {MACS[1]}')
+
+    def restarted():
+        a.do_all(['stop 0', 'start 0'])
+        a.link('up')
+        region.wait_for_beats(0, 10)
+        return a.do('xstats 0')['reclaims']
+    kept_by(b, a)
+    restarted()
+    before = kept_by(b, a)
+    lab.check(not before['bad'], f'{before}')
+    lab.wait_until(restarted, 100, 'buffers that are used again')
+    a.meet(b)
+    a.do(f'send 0 0 {FILL} 900 1 1')        # shorter: what it overwrites is neither
+    after = b.do('held')
+    lab.check(after['held'] == 100 and after['bad'] == 50,
+              f'the first 50 should be overwritten, and only they: {after}')
+    b.do('release')
+    pair.quit_all(a, b, c)
+    region.remove()
+
+
 lab.main(start_while_settling, busy_with_another, middle_starts_anew_first,
-         closed_with_frames_held)
+         closed_with_frames_held, restarted_in_place, restarted_again_and_again)

@@ -187,6 +187,7 @@ def start_anew(region, a, b, lines):
     stays_out(region, a, COUNT - 200)
     b.do('recv 0 0 1 50')       # b takes its part in the new session
     a.do('send 0 0 1 64')
+    b.do('recv 0 0 1 50')       # which may bring it there already
     stays_out(region, a, COUNT - 200)
     b.do('release')
     a.link('up')

@@ -42,7 +42,7 @@ enum ivshmem_flight_state {
 struct ivshmem_flight_slot {
 	void *held;
 	uint32_t buf;		/* own, from the flight's first on; from cnt on a pool's */
-	uint32_t idx;		/* of the descriptor */
+	uint32_t idx;		/* of the descriptor; when barred, of the bar */
 	uint16_t generation;
 	uint8_t state;		/* enum ivshmem_flight_state */
 };
@@ -151,9 +151,9 @@ ivshmem_flight_undo(struct ivshmem_flight *flight, uint32_t number, uint32_t fir
 	return ivshmem_flight_release(flight, number);
 }
 
-/* The session ended: what is out comes back by no cookie any more. */
+/* The session ended: what is out comes back by no cookie any more. Bars are counted, round. */
 static inline void
-ivshmem_flight_bar(struct ivshmem_flight *flight)
+ivshmem_flight_bar(struct ivshmem_flight *flight, uint32_t bar)
 {
 	for (uint32_t i = 0; i < flight->cnt && flight->out_cnt > 0; i++) {
 		struct ivshmem_flight_slot *slot = &flight->slots[i];
@@ -161,17 +161,19 @@ ivshmem_flight_bar(struct ivshmem_flight *flight)
 		if (slot->state != IVSHMEM_FLIGHT_OUT)
 			continue;
 		slot->state = IVSHMEM_FLIGHT_BARRED;
+		slot->idx = bar;
 		slot->generation++;
 		flight->barred_cnt++;
 		flight->out_cnt--;
 	}
 }
 
-/* Free the slot if it is barred. Returns what it held. */
+/* Free the slot if it was barred by that bar or an earlier one. Returns what it held. */
 static inline void *
-ivshmem_flight_unbar(struct ivshmem_flight *flight, uint32_t number)
+ivshmem_flight_unbar(struct ivshmem_flight *flight, uint32_t number, uint32_t bar)
 {
-	if (flight->slots[number].state != IVSHMEM_FLIGHT_BARRED)
+	if (flight->slots[number].state != IVSHMEM_FLIGHT_BARRED ||
+	    bar - flight->slots[number].idx > INT32_MAX)
 		return NULL;
 	flight->barred_cnt--;
 	return ivshmem_flight_release(flight, number);
@@ -179,9 +181,9 @@ ivshmem_flight_unbar(struct ivshmem_flight *flight, uint32_t number)
 
 /* A new life: all that was out is barred, and the first "usable" slots and buffers are used. */
 static inline void
-ivshmem_flight_start(struct ivshmem_flight *flight, uint32_t usable)
+ivshmem_flight_start(struct ivshmem_flight *flight, uint32_t usable, uint32_t bar)
 {
-	ivshmem_flight_bar(flight);
+	ivshmem_flight_bar(flight, bar);
 	flight->usable = usable;
 	flight->slot_cnt = 0;
 	flight->buf_cnt = 0;

@@ -297,6 +297,7 @@ ivshmem_dest_start(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint16_t 
 	const struct ivshmem_layout *layout = &dev->layout;
 	struct ivshmem_section_shm *other =
 		ivshmem_layout_section(dev->port.base, layout, dest->slot);
+	const uint32_t bar = ivshmem_load32(&dest->bars) + 1;
 	const uint32_t rxq = txq->queue_id % rxq_cnt;
 	uint32_t desc_cnt = rte_align32pow2(txq->desc_cnt);
 
@@ -324,9 +325,9 @@ ivshmem_dest_start(struct ivshmem_txq *txq, struct ivshmem_dest *dest, uint16_t 
 		.bad_index = dest->ring.bad_index,
 		.bad_cookies = dest->ring.bad_cookies,
 	};
-	dest->gated = true;
-	ivshmem_flight_start(&dest->flight, dest->ring.flight);
-	ivshmem_store32(&dest->bars, ivshmem_load32(&dest->bars) + 1);
+	dest->gated |= bar == IVSHMEM_BAR_FIRST;
+	ivshmem_flight_start(&dest->flight, dest->ring.flight, bar);
+	ivshmem_store32(&dest->bars, bar);
 	ivshmem_producer_start(&dest->ring, dev->port.section,
 			       ivshmem_layout_desc_off(layout, dest->slot, txq->queue_id),
 			       desc_cnt);

@@ -179,6 +179,8 @@ struct ivshmem_rxq {
 #define IVSHMEM_DEST_OPEN	1u	/* it runs: frames may be sent */
 #define IVSHMEM_DEST_FOREIGN	2u	/* and may lie in a third port's section */
 
+#define IVSHMEM_BAR_FIRST	1u	/* what a life of another process may have had out */
+
 /* The way from a Tx queue to one other port. */
 struct ivshmem_dest {
 	struct ivshmem_producer ring;
@@ -204,10 +206,11 @@ struct ivshmem_dest {
 	struct ivshmem_flight flight;	/* of a consumer in ring mode */
 	struct ivshmem_u32 bars;	/* counts sessions that ended with slots out */
 	struct ivshmem_u32 settled;	/* the last of bars that nobody uses any more; by control */
-	uint64_t unsettled_ms;		/* control thread: since when these are not settled: */
+	uint32_t unbarred;		/* the last of settled that slots were freed by */
+	uint64_t unsettled_ms;		/* control thread: since when all up to this is not: */
 	uint32_t unsettled_bars;
 	uint32_t prod_seen;		/* the heartbeat saw the ring there last, under txq->lock */
-	bool gated;			/* control thread: not settled once since the start */
+	bool gated;			/* control thread: the first of bars is not settled */
 };
 
 struct ivshmem_txq {

@@ -8,7 +8,8 @@
  * A buffer comes back by its cookie. One that was out when a session or a life ended never does:
  * the port that had it may have died, or passed it on. It is used again when the ports that are
  * there show that nothing of earlier sessions is in use (S5), which is looked at here, once a
- * heartbeat; or after IVSHMEM_RECLAIM_MS, counted: then who still looks at it may see other frames.
+ * heartbeat; or after IVSHMEM_RECLAIM_MS to twice that, counted: then who still looks at it may see
+ * other frames.
  *
  * Threads: alarm thread and the application's control thread, under dev->lock.
  */
@@ -130,14 +131,18 @@ ivshmem_settle_dest(struct ivshmem_dev *dev, struct ivshmem_dest *dest)
 		dest->unsettled_ms = 0;
 		return;
 	}
-	if (dest->unsettled_ms == 0 || dest->unsettled_bars != bars) {	/* also of another one */
+	if (dest->unsettled_ms == 0) {
 		dest->unsettled_bars = bars;
 		dest->unsettled_ms = ivshmem_now_ms();
 	}
-	if (ivshmem_settle_is_done(dev, dest->slot) ||
-	    ivshmem_settle_is_overdue(dev, "to port", dest->slot, dest->unsettled_ms))
-		ivshmem_store32_release(&dest->settled, bars);	/* pairs with lend_ready */
-	if (bars == ivshmem_load32(&dest->settled))
+	if (ivshmem_settle_is_done(dev, dest->slot)) {
+		ivshmem_store32_release(&dest->settled, bars);	/* pairs with lend_settled */
+	} else if (ivshmem_settle_is_overdue(dev, "to port", dest->slot, dest->unsettled_ms)) {
+		/* what was barred since then has its own time, which begins now */
+		ivshmem_store32_release(&dest->settled, dest->unsettled_bars);
+		dest->unsettled_ms = 0;
+	}
+	if (ivshmem_load32(&dest->settled) != 0)
 		dest->gated = false;
 }
 
@@ -160,10 +165,13 @@ ivshmem_settle_start(struct ivshmem_dev *dev, uint16_t txq_cnt_before)
 {
 	struct ivshmem_section_shm *own = dev->port.section;
 	const uint32_t pool_cnt = ivshmem_pool_cnt(dev->pool);
+	const bool was_settling = dev->settling;
 
 	dev->settling = txq_cnt_before != 0 && (txq_cnt_before != dev->data->nb_tx_queues ||
 						ivshmem_load32(&own->pool_cnt) != pool_cnt);
-	dev->settling_ms = ivshmem_now_ms();
+	/* a port that is started again and again has its buffers back as soon as any other */
+	if (dev->settling_ms == 0 || dev->settling != was_settling)
+		dev->settling_ms = ivshmem_now_ms();
 	/* a life that ends while it settles leaves that to the next one */
 	ivshmem_store32(&own->pool_cnt, dev->settling ? UINT32_MAX : pool_cnt);
 	if (ivshmem_settle_is_asked(dev))

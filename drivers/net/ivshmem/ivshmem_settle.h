@@ -21,7 +21,7 @@ void ivshmem_settle_start(struct ivshmem_dev *dev, uint16_t txq_cnt_before);
 
 /*
  * The port in that slot runs: see whether what was out with it is settled. True when frames may be
- * sent to it; after the first time since the start only what was barred waits.
+ * sent to it; after the first time in the life of the process only what was barred waits.
  */
 bool ivshmem_settle_port(struct rte_eth_dev *eth_dev, uint32_t slot);
 

@@ -342,7 +342,7 @@ ivshmem_tx_lend_bar(struct ivshmem_dest *dest)
 {
 	if (dest->flight.out_cnt == 0)
 		return false;
-	ivshmem_flight_bar(&dest->flight);
+	ivshmem_flight_bar(&dest->flight, ivshmem_load32(&dest->bars) + 1);
 	return true;
 }
 
@@ -354,10 +354,10 @@ ivshmem_tx_lend_tell_barred(struct ivshmem_dest *dest)
 }
 
 static void
-ivshmem_tx_lend_unbar_all(struct ivshmem_dest *dest)
+ivshmem_tx_lend_unbar(struct ivshmem_dest *dest, uint32_t bar)
 {
 	for (uint32_t i = 0; i < dest->flight.cnt; i++) {
-		struct rte_mbuf *held = ivshmem_flight_unbar(&dest->flight, i);
+		struct rte_mbuf *held = ivshmem_flight_unbar(&dest->flight, i, bar);
 
 		if (held != NULL)
 			rte_pktmbuf_free_seg(held);
@@ -388,9 +388,11 @@ ivshmem_tx_lend_leave(struct ivshmem_txq *txq, struct ivshmem_dest *dest, bool g
 void
 ivshmem_tx_lend_settled(struct ivshmem_dest *dest)
 {
-	if (dest->flight.barred_cnt != 0 &&
-	    ivshmem_load32_acquire(&dest->settled) == ivshmem_load32(&dest->bars))
-		ivshmem_tx_lend_unbar_all(dest);		/* T3 */
+	const uint32_t settled = ivshmem_load32_acquire(&dest->settled);	/* settle_dest */
+
+	if (dest->flight.barred_cnt != 0 && settled != dest->unbarred)
+		ivshmem_tx_lend_unbar(dest, settled);		/* T3 */
+	dest->unbarred = settled;
 }
 
 void
@@ -416,8 +418,8 @@ ivshmem_tx_lend_drop(struct ivshmem_dest *dest)
 {
 	if (dest->flight.slots == NULL)
 		return;
-	ivshmem_flight_bar(&dest->flight);
-	ivshmem_tx_lend_unbar_all(dest);
+	ivshmem_flight_bar(&dest->flight, ivshmem_load32(&dest->bars));
+	ivshmem_tx_lend_unbar(dest, ivshmem_load32(&dest->bars));
 }
 
 uint32_t
