@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_alarm.h>
 #include <rte_common.h>
@@ -37,6 +38,7 @@ struct ivshmem_estate {
 
 static rte_spinlock_t ivshmem_estates_lock = RTE_SPINLOCK_INITIALIZER;
 static struct ivshmem_estate *ivshmem_estates;
+static pid_t ivshmem_estates_pid;	/* a child of it has no port */
 
 static uint32_t
 ivshmem_estate_out(const struct ivshmem_estate *estate)
@@ -54,19 +56,18 @@ ivshmem_estate_list(struct ivshmem_estate *estate)
 	rte_spinlock_unlock(&ivshmem_estates_lock);
 }
 
+/* Under the lock. */
 static void
 ivshmem_estate_unlist(const struct ivshmem_estate *estate)
 {
 	struct ivshmem_estate **at;
 
-	rte_spinlock_lock(&ivshmem_estates_lock);
 	for (at = &ivshmem_estates; *at != NULL; at = &(*at)->next) {
 		if (*at == estate) {
 			*at = estate->next;
 			break;
 		}
 	}
-	rte_spinlock_unlock(&ivshmem_estates_lock);
 }
 
 /* Alarm: the last mbuf may be free. */
@@ -82,6 +83,8 @@ ivshmem_estate_settle(void *arg)
 		rte_eal_alarm_set(IVSHMEM_ESTATE_US, ivshmem_estate_settle, estate);
 		return;
 	}
+	/* who finds it listed no more unmaps the region, or makes the port anew */
+	rte_spinlock_lock(&ivshmem_estates_lock);
 	ivshmem_estate_unlist(estate);
 	if (estate->port.section != NULL)
 		ivshmem_port_release(&estate->port);
@@ -89,6 +92,7 @@ ivshmem_estate_settle(void *arg)
 		ivshmem_loans_free(estate->tables[i]);
 	ivshmem_pool_free(estate->pool);
 	estate->transport.ops->detach(&estate->transport);
+	rte_spinlock_unlock(&ivshmem_estates_lock);
 	free(estate);
 }
 
@@ -106,6 +110,7 @@ ivshmem_estate_leave(const char *name, struct ivshmem_port *port, struct ivshmem
 	estate = calloc(1, sizeof(*estate) + cnt * sizeof(estate->tables[0]));
 	if (estate == NULL)	/* then mapping and tables stay for good: never too soon */
 		return;
+	ivshmem_estates_pid = getpid();
 	strlcpy(estate->name, name, sizeof(estate->name));
 	if (!leaves)
 		estate->port = *port;
@@ -128,6 +133,8 @@ RTE_FINI(ivshmem_estates_end)
 {
 	struct ivshmem_estate *estate;
 
+	if (getpid() != ivshmem_estates_pid)
+		return;
 	rte_spinlock_lock(&ivshmem_estates_lock);
 	for (estate = ivshmem_estates; estate != NULL; estate = estate->next)
 		if (estate->port.section != NULL)
