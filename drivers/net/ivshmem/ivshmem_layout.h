@@ -96,7 +96,10 @@ ivshmem_layout_ring_reserve(const struct ivshmem_layout *layout)
 		(IVSHMEM_ABI_DESC_LEN + IVSHMEM_ABI_RETURN_LEN);
 }
 
-/* Pieces that a frame may have on any ring of the region, however the queues are set up. */
+/*
+ * Pieces that a frame may have on any ring of the region, however the queues are set up: half of
+ * the buffers are not used in turn but may be lent.
+ */
 static inline uint32_t
 ivshmem_layout_pieces(const struct ivshmem_layout *layout)
 {
@@ -104,7 +107,7 @@ ivshmem_layout_pieces(const struct ivshmem_layout *layout)
 	const uint32_t chain = layout->ring_slots < IVSHMEM_ABI_CHAIN_MAX ?
 		layout->ring_slots : IVSHMEM_ABI_CHAIN_MAX;
 
-	return share < chain ? share : chain;
+	return share / 2 < chain ? share / 2 : chain;
 }
 
 static inline struct ivshmem_superblock_shm *
