@@ -55,7 +55,8 @@ struct ivshmem_dev;
 /*
  * Payload. rte_memcpy() has the vectors that the driver was built for, the C library those of the
  * machine; fewer and wider stores let more lines be on their way between the CPUs. The shortest
- * frames are one line, for which rte_memcpy() would look at the length four times.
+ * frames are one line, for which rte_memcpy() would look at the length four times. A peer can forge
+ * a frame to lie where it is copied to when it is sent on: then it may be garbled, no more.
  */
 static __rte_always_inline void	/* measured: 1518 B between far CPUs 4.0 Mpps, else 3.5 */
 ivshmem_copy(void *dst, const void *src, size_t len)
