@@ -22,9 +22,25 @@ def vdev(region, slot, *more):
     return region.vdev('zero_copy=1', f'port={slot}', f'mac={MACS[slot]}', *more)
 
 
-def segment(name, queues=1, pool=False):
+class ServedRegion(pair.Region):
+    """One that a server gives slots of, in the order of clients; it tells of their ends."""
+
+    def __init__(self, size, ports, queues):
+        super().__init__(size)
+        self.server = lab.Server('-m', self.path, '-l', size, '--ports', ports, '--queues', queues)
+
+    def args(self, *more):
+        return ','.join([f'socket={self.server.socket}',
+                         *[word for word in more if not word.startswith('port=')]])
+
+    def remove(self):
+        lab.check(self.server.stop() == 0, self.server.tail())
+        super().remove()
+
+
+def segment(name, queues=1, pool=False, made=pair.Region):
     """The region and its three ports, started; a has a Tx pool if asked for."""
-    region = pair.Region('64M', ports=3, queues=queues)
+    region = made('64M', ports=3, queues=queues)
     more = [POOLED if pool else [], [], []]
     shells = [pair.Shell(f'{name}-{port}', vdev(region, slot, *more[slot])).up(queues)
               for slot, port in enumerate('abc')]
@@ -104,9 +120,9 @@ def busy_with_another():
     end(region, a, b, c)
 
 
-def middle_starts_anew_first():
-    """b passed mbufs of a's pool on to c, which keeps them. b dies and comes back, then a."""
-    region, a, b, c = segment('middle', pool=True)
+def passed_on(name, **more):
+    """b passed mbufs of a's pool on to c, which keeps them. Returns region, shells, what c has."""
+    region, a, b, c = segment(name, pool=True, **more)
     a.do(f'dst {MACS[1]}')
     a.meet(b)
     a.do(f'use {POOL}')
@@ -121,22 +137,59 @@ def middle_starts_anew_first():
         held += c.do('hold 0 0 64')['got']
         return held >= 50
     lab.wait_until(kept, 20, '50 frames of the pool that c keeps')
-    before = c.do('held')
+    return region, a, b, c, c.do('held')
+
+
+def waits_for(region, a, before, *others):
+    """a's next life makes no mbuf of its pool as long as c, the last of the others, keeps some."""
+    a = killed(a, 'a2', region, 0, *POOLED)
+    for _ in range(BEATS):
+        region.wait_for_beats(0, 3)
+        look(a, *others)
+        free = a.do(f'mempool {POOL}')['free']
+        lab.check(free == 0, f'{free} mbufs are to be had, though c may look at them')
+    slot = a.do('xstats 0')['port_slot']
+    lab.check(slot == 0, f'a has slot {slot} now')
+    after = others[-1].do('held')
+    lab.check(after == before, f'held before: {before}, now: {after}')
+    return a
+
+
+def middle_starts_anew_first():
+    """b dies and comes back, then a."""
+    region, a, b, c, before = passed_on('middle')
     b = killed(b, 'middle-b2', region, 1)
     b.link('up')
     region.wait_for_beats(2, 3)
     look(b, c)
-    a = killed(a, 'middle-a2', region, 0, *POOLED)
-    for _ in range(BEATS):
-        region.wait_for_beats(0, 3)
-        look(a, b, c)
-        free = a.do(f'mempool {POOL}')['free']
-        lab.check(free == 0, f'{free} mbufs are to be had, though c may look at them')
-    lab.check(c.do('held') == before, f'held before: {before}, now: {c.do("held")}')
+    a = waits_for(region, a, before, b, c)
     c.do('release')
     lab.wait_until(lambda: look(a, b, c) or a.do(f'mempool {POOL}')['free'] == COUNT, 30,
                    f'{COUNT} mbufs in {POOL}')
     end(region, a, b, c)
+
+
+def middle_leaves():
+    """b closes its port and is not seen again, then a dies."""
+    region, a, b, c, before = passed_on('leaves')
+    b.quit()
+    region.wait_for_beats(2, 3)
+    look(c)
+    a = waits_for(region, a, before, c)
+    c.do('release')
+    lab.wait_until(lambda: look(a, c) or a.do(f'mempool {POOL}')['free'] == COUNT, 30,
+                   f'{COUNT} mbufs in {POOL}')
+    end(region, a, c)
+
+
+def middle_dies():
+    """b dies, of which the server tells, and is not seen again; then a."""
+    region, a, b, c, before = passed_on('dies', made=ServedRegion)
+    b.kill()
+    region.wait_for_beats(2, 3)
+    look(c)
+    a = waits_for(region, a, before, c)
+    end(region, a, c)
 
 
 def closed_with_frames_held():
@@ -221,5 +274,25 @@ def restarted_again_and_again():
     region.remove()
 
 
-lab.main(start_while_settling, busy_with_another, middle_starts_anew_first,
-         closed_with_frames_held, restarted_in_place, restarted_again_and_again)
+def back_but_not_started():
+    """b died with mbufs of a's pool, and its next life does not start: they come home all the same,
+    after a minute."""
+    region = pair.Region('16M', queues=1)
+    a = pair.Shell('back-a', vdev(region, 0, *POOLED)).up()
+    b = pair.Shell('back-b', vdev(region, 1)).up()
+    a.link('up')
+    a.do(f'dst {MACS[1]}')
+    a.meet(b)
+    a.do(f'use {POOL}')
+    lab.check(a.do('send 0 0 100 1000 1 1000')['sent'] == 100, 'not all sent')
+    lab.wait_until(lambda: b.do('hold 0 0 512') and b.do('held')['held'] == 100, 10, '100 frames')
+    b.kill()
+    b = pair.Shell('back-b2', vdev(region, 1))
+    lab.wait_until(lambda: a.do(f'mempool {POOL}')['free'] == COUNT, 100, f'{COUNT} in {POOL}')
+    pair.quit_all(a, b)
+    region.remove()
+
+
+lab.main(start_while_settling, busy_with_another, middle_starts_anew_first, middle_leaves,
+         middle_dies, closed_with_frames_held, restarted_in_place, restarted_again_and_again,
+         *[back_but_not_started] * lab.LONG)

@@ -17,6 +17,7 @@
 #include <rte_malloc.h>
 
 #include "ivshmem_ethdev.h"
+#include "ivshmem_session.h"
 
 /* Buffers that may be out on a ring whose consumer keeps them, whatever the number of queues. */
 static uint32_t
@@ -75,8 +76,15 @@ ivshmem_dests_free(struct ivshmem_dev *dev)
 	for (uint16_t queue = 0; queue < IVSHMEM_QUEUES_MAX; queue++) {
 		if (dev->dests[queue] == NULL)
 			continue;
-		for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++)
-			ivshmem_dest_free(&dev->dests[queue][slot]);
+		for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
+			struct ivshmem_dest *dest = &dev->dests[queue][slot];
+
+			/* who has it still ends a session, and shows when it has let go of it */
+			if (dest->flight.held_cnt != 0 && !dev->dead)
+				ivshmem_producer_start(&dest->ring, dev->port.section,
+						       dest->ring.desc_off, dest->ring.size);
+			ivshmem_dest_free(dest);
+		}
 		rte_free(dev->dests[queue]);
 		dev->dests[queue] = NULL;
 	}

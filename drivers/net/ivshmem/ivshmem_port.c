@@ -208,24 +208,32 @@ ivshmem_port_beat(struct ivshmem_port *port)
 	return 0;
 }
 
+/* What an end has to show: no session that ended; no loans of one; no session that lasts either. */
+enum ivshmem_clear {
+	IVSHMEM_CLEAR_PARTED,
+	IVSHMEM_CLEAR_LOANS,
+	IVSHMEM_CLEAR_ALL,
+};
+
 /* S5: first yours, then clear. */
 static bool
 ivshmem_end_is_clear(const struct ivshmem_cons_shm *cons, const struct ivshmem_prod_shm *prod,
-		     bool loans)
+		     bool wc, enum ivshmem_clear want)
 {
-	const uint32_t epoch = ivshmem_load64_acquire(&prod->pw) >> 32;	/* C1 <- P1 */
-	const uint32_t yours = ivshmem_load32_acquire(&cons->yours);		/* C3 <- P3 */
+	const uint32_t epoch = ivshmem_ring_load64(&prod->pw, wc) >> 32;	/* C1 <- P1 */
+	const uint32_t yours = ivshmem_ring_load32(&cons->yours, wc);		/* C3 <- P3 */
 
 	if (ivshmem_load32(&cons->return_mode) == IVSHMEM_RETURN_COPY)
 		return true;
-	if (yours != 0 && yours != epoch)
+	if (yours != 0 && (yours != epoch || want == IVSHMEM_CLEAR_ALL))
 		return false;
-	return !loans || ivshmem_load32_acquire(&cons->clear) == 1;
+	return want == IVSHMEM_CLEAR_PARTED || ivshmem_load32_acquire(&cons->clear) == 1;
 }
 
 /* On all rings from the source to the other port. */
 static bool
-ivshmem_ends_are_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by, bool loans)
+ivshmem_ends_are_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by,
+		       enum ivshmem_clear want)
 {
 	const struct ivshmem_layout *layout = port->layout;
 	struct ivshmem_section_shm *from = ivshmem_layout_section(port->base, layout, source);
@@ -236,7 +244,7 @@ ivshmem_ends_are_clear(const struct ivshmem_port *port, uint32_t source, uint32_
 			if (!ivshmem_end_is_clear(ivshmem_layout_cons(to, layout,
 				ivshmem_layout_end(layout, source, txq, rxq)),
 			    ivshmem_layout_prod(from, layout,
-				ivshmem_layout_end(layout, by, txq, rxq)), loans))
+				ivshmem_layout_end(layout, by, txq, rxq)), port->wc, want))
 				return false;
 	return true;
 }
@@ -244,13 +252,19 @@ ivshmem_ends_are_clear(const struct ivshmem_port *port, uint32_t source, uint32_
 bool
 ivshmem_port_is_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by)
 {
-	return ivshmem_ends_are_clear(port, source, by, true);
+	return ivshmem_ends_are_clear(port, source, by, IVSHMEM_CLEAR_LOANS);
+}
+
+bool
+ivshmem_port_is_clear_of_dead(const struct ivshmem_port *port, uint32_t source, uint32_t by)
+{
+	return ivshmem_ends_are_clear(port, source, by, IVSHMEM_CLEAR_ALL);
 }
 
 bool
 ivshmem_port_has_parted(const struct ivshmem_port *port, uint32_t source, uint32_t by)
 {
-	return ivshmem_ends_are_clear(port, source, by, false);
+	return ivshmem_ends_are_clear(port, source, by, IVSHMEM_CLEAR_PARTED);
 }
 
 void

@@ -93,7 +93,10 @@ int ivshmem_port_beat(struct ivshmem_port *port);
  */
 bool ivshmem_port_is_clear(const struct ivshmem_port *port, uint32_t source, uint32_t by);
 
-/* The same but for loans: it takes no more out of earlier sessions. */
+/* The same where the source died: its sessions last, and so does what it passed on in them. */
+bool ivshmem_port_is_clear_of_dead(const struct ivshmem_port *port, uint32_t source, uint32_t by);
+
+/* As is_clear but for loans: it takes no more out of earlier sessions. */
 bool ivshmem_port_has_parted(const struct ivshmem_port *port, uint32_t source, uint32_t by);
 
 /* What an observer knows of another slot. */

@@ -68,7 +68,7 @@ ivshmem_copy(void *dst, const void *src, size_t len)
 	} else if (len <= IVSHMEM_COPY_INLINE) {
 		rte_memcpy(dst, src, len);
 	} else {
-		memcpy(dst, src, len);
+		memmove(dst, src, len);		/* the C library's memcpy() by another name */
 	}
 }
 
@@ -211,6 +211,8 @@ struct ivshmem_dest {
 	uint64_t unsettled_ms;		/* control thread: since when all up to this is not: */
 	uint32_t unsettled_bars;
 	uint32_t prod_seen;		/* the heartbeat saw the ring there last, under txq->lock */
+	uint32_t life;			/* control thread: of the port, at the last heartbeat */
+	bool outlived;			/* control thread: that life is later than the session */
 	bool gated;			/* control thread: the first of bars is not settled */
 };
 

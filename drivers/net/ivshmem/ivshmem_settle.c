@@ -50,13 +50,26 @@ ivshmem_settle_own_is_clear(const struct ivshmem_dev *dev, uint32_t source)
 	return true;
 }
 
+/* It died, and had no life since: what it passed on is out in sessions that nobody ended. */
+static bool
+ivshmem_settle_died(const struct ivshmem_dev *dev, uint32_t slot)
+{
+	const struct ivshmem_peer *peer = &dev->peers[slot];
+
+	return slot != dev->port.slot && !peer->alive &&
+		(peer->looked_ms == 0 || peer->state != IVSHMEM_PORT_RESET);
+}
+
 /* All other ports that are there show that nothing of the source's earlier sessions is in use. */
 static bool
 ivshmem_settle_others_are_clear(const struct ivshmem_dev *dev, uint32_t source)
 {
+	const bool died = ivshmem_settle_died(dev, source);
+
 	for (uint32_t by = 0; by < dev->layout.port_cnt; by++)
 		if (by != source && by != dev->port.slot && !ivshmem_settle_is_gone(dev, by) &&
-		    !ivshmem_port_is_clear(&dev->port, source, by))
+		    !(died ? ivshmem_port_is_clear_of_dead(&dev->port, source, by) :
+		      ivshmem_port_is_clear(&dev->port, source, by)))
 			return false;
 	return true;
 }
@@ -214,6 +227,24 @@ ivshmem_settle_is_dead(const struct ivshmem_dev *dev, uint32_t slot)
 	return !peer->alive || peer->state == IVSHMEM_PORT_RESET;
 }
 
+/* The session is over, and no burst sees that: the port's next life does not run yet. */
+static bool
+ivshmem_settle_is_cut(const struct ivshmem_dest *dest)
+{
+	return ivshmem_load32(&dest->open) == 0 && (dest->outlived || !dest->ring.ready);
+}
+
+/* Whether a ring that seems ready leads to a life that is over. */
+static void
+ivshmem_settle_note_life(struct ivshmem_dest *dest, const struct ivshmem_peer *peer)
+{
+	if (dest->life != peer->life)
+		dest->outlived = dest->life != 0;
+	else if (peer->running)
+		dest->outlived = false;
+	dest->life = peer->life;
+}
+
 /*
  * What a Tx queue holds comes home also when its ports are dead, or the application sends nothing
  * to them: it may wait for these very mbufs. It may try to get them all the time: wait for the
@@ -226,6 +257,8 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 	const bool idle = bursts == txq->bursts_seen;
 
 	txq->bursts_seen = bursts;
+	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++)
+		ivshmem_settle_note_life(&txq->dests[slot], &dev->peers[slot]);
 	if (!dev->zero_copy || !ivshmem_tx_is_holding(txq))
 		return;
 	ivshmem_lock_take(&txq->lock);
@@ -234,7 +267,8 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 
 		if (dest->flight.held_cnt == 0)
 			continue;
-		if (ivshmem_settle_is_dead(dev, slot)) {
+		if (ivshmem_settle_is_dead(dev, slot) || ivshmem_settle_is_cut(dest)) {
+			dest->outlived = false;
 			ivshmem_tx_lend_leave(txq, dest, ivshmem_settle_is_gone(dev, slot));
 			ivshmem_settle_dest(dev, dest);
 			ivshmem_tx_lend_settled(dest);
