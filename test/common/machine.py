@@ -113,7 +113,7 @@ def end_group(proc):
                 return left
             time.sleep(0.02)
 
-    left = _members(proc.pid) if proc.poll() is None else wait(1)
+    left = _members(proc.pid) if proc.poll() is None else wait(10)
     for number, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
         if not _members(proc.pid):
             break

@@ -36,7 +36,7 @@
 
 #define VICTIM_HANG_S 30u	/* a burst or an operation that takes so long never ends */
 #define VICTIM_IDLE_MS 400u
-#define VICTIM_LEAVE_MS 5000u
+#define VICTIM_LEAVE_MS 20000u
 
 struct victim_port victim_ports[VICTIM_PORTS_MAX];
 uint32_t victim_port_cnt;
@@ -262,13 +262,14 @@ victim_judge(int argc, char **argv)
 static int
 victim_restart(int argc, char **argv)
 {
-	const uint64_t end_ms = victim_now_ms() + VICTIM_LEAVE_MS;
+	uint64_t end_ms;
 	int ret = 0;
 
 	(void)argc;
 	(void)argv;
 	for (uint32_t i = 0; i < victim_port_cnt; i++)
 		victim_stop(&victim_ports[i]);
+	end_ms = victim_now_ms() + VICTIM_LEAVE_MS;
 	for (uint32_t i = 0; i < victim_port_cnt; i++)
 		while ((ret = victim_start(&victim_ports[i])) != 0) {
 			if (victim_now_ms() > end_ms)

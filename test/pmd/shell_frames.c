@@ -241,11 +241,13 @@ shell_gather(int argc, char **argv)
 	uint32_t got[RTE_MAX_ETHPORTS] = { 0 };
 	const uint32_t ports = RTE_MIN(ivshmem_number(argv[0]), RTE_DIM(got));
 	uint64_t since = rte_rdtsc();
+	bool over = false;
 	uint32_t late = 0;
 	uint32_t bad = 0;
 
 	memset(last, 0xff, sizeof(last));
-	while (rte_rdtsc() - since < quiet) {
+	while (!over) {
+		over = rte_rdtsc() - since >= quiet;	/* and all are looked at once more */
 		for (uint32_t port = 0; port < ports; port++) {
 			struct rte_mbuf *bufs[SHELL_BURST];
 			uint16_t cnt = rte_eth_rx_burst(port, queue, bufs, SHELL_BURST);
@@ -259,8 +261,10 @@ shell_gather(int argc, char **argv)
 			}
 			rte_pktmbuf_free_bulk(bufs, cnt);
 			got[port] += cnt;
-			if (cnt > 0)
+			if (cnt > 0) {
 				since = rte_rdtsc();
+				over = false;
+			}
 		}
 	}
 	for (uint32_t port = 0; port < ports; port++)

@@ -6,7 +6,7 @@
 import os
 
 import lab
-from client import Client, eventfd_id, wait_state, LEFT, RUN, RESET
+from client import Client, eventfd_id, settle, wait_state, LEFT, RUN, RESET
 
 
 def first_and_late_joiner():
@@ -102,6 +102,7 @@ def all_to_all(count, vectors):
         for client in clients:
             lab.check(client.vectors(vectors) == number, f'{client.id} was not told of {number}')
         clients.append(newcomer)
+    settle(clients[0].region)   # it rings after it has told all of them
     for client in clients:
         lab.check(client.silent(), f'client {client.id} is told more')
         lab.check(client.drain() == count - 1 - client.id, f'rings of client {client.id}')

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import lab
-from client import Client, wait_state, LIVE, LEFT
+from client import Client, settle, wait_state, LIVE, LEFT
 from qemu import Qemu, device, need_qemu, rings_both_ways
 
 THOUSAND = 1000
@@ -34,6 +34,7 @@ def qemu_joins():
         for slot in (1, 2):
             lab.check(wait_state(watch.region, slot, LIVE) == (1, LIVE, 0, 4), 'slot table')
             lab.check(watch.vectors(4) == slot, 'announcement')
+        settle(watch.region)
         lab.check(watch.drain() == 2, 'the control vector was not rung twice')
         for qemu in (one, two):
             if vectors >= 4:

@@ -24,7 +24,7 @@ KILLS = int(os.environ.get('IVSHMEM_TORTURE_KILLS') or (10 ** 9 if lab.LONG else
 PART, PARTS = map(int, os.environ.get('IVSHMEM_TORTURE_PART', '0/1').split('/'))
 PLACE = os.environ.get('IVSHMEM_TORTURE_PLACE', '')     # "a producer_start": only places with that
 GROUP_KILLS = 50
-REACH = 3.0         # seconds of traffic in which a step is reached
+REACH = 3.0         # seconds after its start in which a step is reached
 LEAVE = 0.4         # the same where it is one of those that a port takes when it leaves
 # Each of these must have been a place to be killed at, whatever chance chose.
 ESSENTIAL = {
@@ -108,6 +108,8 @@ def kill_at(steps, group, who, step, count, seconds):
     group.nodes[who].leave()
     group.resume()
     victim = steps.start(group, who, (step, count))
+    lab.wait_until(lambda: state_of(victim) in 'TZX' or 'reply: ' in victim.output(),
+                   torture.BOUND, f'the start of {victim.name}')
     stopped = wait_stop(victim, seconds)
     if not stopped and victim.running():
         victim.send('quit\n')
