@@ -61,6 +61,18 @@ def end(region, *shells):
     region.remove()
 
 
+def kept_by(b, a, count=50, pool=None):
+    """b keeps so many frames that a sent it, out of a pool if one is named; what b has then."""
+    a.meet(b)
+    if pool:
+        a.do(f'use {pool}')
+    lab.check(a.do(f'send 0 0 {count} 1000 1 1000')['sent'] == count, 'not all sent')
+    held = b.do('held')['held'] + count
+    lab.wait_until(lambda: b.do('hold 0 0 512') and b.do('held')['held'] == held, 10,
+                   f'{count} frames')
+    return b.do('held')
+
+
 def look(*shells):
     """Each takes its part in the others' new sessions."""
     for shell in shells:
@@ -103,10 +115,7 @@ def busy_with_another():
     a.do(f'dst {MACS[2]}')
     a.meet(c)
     a.do(f'dst {MACS[1]}')
-    a.meet(b)
-    a.do(f'use {POOL}')
-    lab.check(a.do('send 0 0 100 1000 1 1000')['sent'] == 100, 'not all sent')
-    lab.wait_until(lambda: b.do('hold 0 0 512') and b.do('held')['held'] == 100, 10, '100 frames')
+    kept_by(b, a, 100, POOL)
     a.do_all(['use', f'dst {MACS[2]}'])
     c.send(f'recv 0 0 {BUSY} 500\n')
     a.send(f'send 0 0 {BUSY} 1000 1 1000\n')
@@ -201,12 +210,7 @@ def closed_with_frames_held():
         b = pair.Shell(f'close-b{ends:d}', vdev(region, 1)).up()
         b.link('up')
         a.do(f'dst {MACS[1]}')
-        a.meet(b)
-        a.do(f'use {POOL}')
-        lab.check(a.do('send 0 0 100 1000 1 1000')['sent'] == 100, 'not all sent')
-        lab.wait_until(lambda: b.do('hold 0 0 512') and b.do('held')['held'] == 100, 10,
-                       '100 frames')
-        before = b.do('held')
+        before = kept_by(b, a, 100, POOL)
         b.do_all(['stop 0', 'close 0'])
         for _ in range(BEATS):
             region.wait_for_beats(0, 3)
@@ -222,16 +226,6 @@ def closed_with_frames_held():
             b.quit()
         a.do('use')
     end(region, a)
-
-
-def kept_by(b, a, count=50):
-    """b keeps so many frames that a sent it; what they are."""
-    a.meet(b)
-    lab.check(a.do(f'send 0 0 {count} 1000 1 1000')['sent'] == count, 'not all sent')
-    held = b.do('held')['held'] + count
-    lab.wait_until(lambda: b.do('hold 0 0 64') and b.do('held')['held'] >= held, 10,
-                   f'{count} frames')
-    return b.do('held')
 
 
 def restarted_in_place():
@@ -282,10 +276,7 @@ def back_but_not_started():
     b = pair.Shell('back-b', vdev(region, 1)).up()
     a.link('up')
     a.do(f'dst {MACS[1]}')
-    a.meet(b)
-    a.do(f'use {POOL}')
-    lab.check(a.do('send 0 0 100 1000 1 1000')['sent'] == 100, 'not all sent')
-    lab.wait_until(lambda: b.do('hold 0 0 512') and b.do('held')['held'] == 100, 10, '100 frames')
+    kept_by(b, a, 100, POOL)
     b.kill()
     b = pair.Shell('back-b2', vdev(region, 1))
     lab.wait_until(lambda: a.do(f'mempool {POOL}')['free'] == COUNT, 100, f'{COUNT} in {POOL}')

@@ -256,10 +256,12 @@ ivshmem_settle_queue(struct ivshmem_dev *dev, struct ivshmem_txq *txq)
 	const uint32_t bursts = ivshmem_load32(&txq->bursts);
 	const bool idle = bursts == txq->bursts_seen;
 
+	if (!dev->zero_copy)
+		return;
 	txq->bursts_seen = bursts;
 	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++)
 		ivshmem_settle_note_life(&txq->dests[slot], &dev->peers[slot]);
-	if (!dev->zero_copy || !ivshmem_tx_is_holding(txq))
+	if (!ivshmem_tx_is_holding(txq))
 		return;
 	ivshmem_lock_take(&txq->lock);
 	for (uint32_t slot = 0; slot < dev->layout.port_cnt; slot++) {
